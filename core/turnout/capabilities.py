@@ -1,0 +1,31 @@
+"""What an engine can do: typed data, read by the suite, by errors and by the docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Capabilities"]
+
+
+def _capability(default: bool, meaning: str) -> bool:
+    return field(default=default, metadata={"meaning": meaning})  # type: ignore[no-any-return]  # field() is typed as its value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a strategy may declare away; everything else is expected of every engine.
+
+    The conformance suite proves each value both ways: claimed and not shown fails, denied and
+    shown fails too.
+    """
+
+    deflate: bool = _capability(True, "permessage-deflate (RFC 7692) within the configured bounds")
+    partial_messages: bool = _capability(True, "pieces of a fragmented message as they arrive")
+    partial_send: bool = _capability(True, "outbound messages sent as several frames")
+    ping_round_trip: bool = _capability(True, "session.ping() measures a round trip")
+    early_bytes: bool = _capability(True, "frames sent together with the request are delivered")
+    unix_sockets: bool = _capability(True, "serves on a Unix socket")
+    tls: bool = _capability(True, "serves with TLS")
+    unsupported_options: frozenset[str] = field(
+        default=frozenset(), metadata={"meaning": "options that this engine cannot honour"}
+    )

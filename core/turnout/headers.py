@@ -1,0 +1,109 @@
+"""HTTP header fields: ordered, repeatable, looked up without regard to case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+__all__ = ["Headers", "HeadersLike", "split_list"]
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110 section 5.6.2, token
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5: no CR, LF, NUL, ...
+
+
+class Headers(Mapping[str, str]):
+    """A mutable multi-map of header fields.
+
+    `headers["Name"]` joins repeated fields with ", " as RFC 9110 section 5.3 allows;
+    `get_all` keeps them apart (Set-Cookie must not be joined).
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: HeadersLike = ()) -> None:
+        self._fields: list[tuple[str, str]] = []
+        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+            self.add(name, value)
+
+    @classmethod
+    def trusted(cls, fields: Iterable[tuple[str, str]]) -> Headers:
+        """Wrap fields that a server's parser has already checked."""
+        headers = cls()
+        headers._fields = list(fields)
+        return headers
+
+    def add(self, name: str, value: str) -> None:
+        """Append a field, keeping those of the same name; raise `ValueError` on illegal bytes."""
+        if not _NAME.match(name):
+            raise ValueError(f"not a header name: {name!r}")
+        if _FORBIDDEN.search(value) or not value.isascii() and not _is_latin(value):
+            raise ValueError(f"the value of header {name} has a character that may not be sent")
+        self._fields.append((name, value.strip(" \t")))
+
+    def set(self, name: str, value: str) -> None:
+        """Replace every field of that name by this one."""
+        self.remove(name)
+        self.add(name, value)
+
+    def remove(self, name: str) -> None:
+        """Drop every field of that name, if there is one."""
+        lowered = name.lower()
+        self._fields = [field for field in self._fields if field[0].lower() != lowered]
+
+    def extend(self, fields: HeadersLike) -> None:
+        """Append several fields."""
+        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+            self.add(name, value)
+
+    def get_all(self, name: str) -> list[str]:
+        """Return the value of every field of that name, in order."""
+        lowered = name.lower()
+        return [value for key, value in self._fields if key.lower() == lowered]
+
+    def get_list(self, name: str) -> list[str]:
+        """Return the members of a comma-separated field, trimmed, over all its lines."""
+        return [part for value in self.get_all(name) for part in split_list(value)]
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return every field as it came, in order."""
+        return list(self._fields)
+
+    def copy(self) -> Headers:
+        """Return an independent copy."""
+        return Headers.trusted(self._fields)
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_all(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(k.lower() == name.lower() for k, _ in self._fields)
+
+    def __iter__(self) -> Iterator[str]:
+        seen: set[str] = set()
+        for key, _ in self._fields:
+            if key.lower() not in seen:
+                seen.add(key.lower())
+                yield key
+
+    def __len__(self) -> int:
+        return len({key.lower() for key, _ in self._fields})
+
+    def __repr__(self) -> str:
+        """Name the fields only: values hold cookies and tokens."""
+        return f"Headers({', '.join(self)})"
+
+
+def _is_latin(value: str) -> bool:
+    return all(ord(character) < 256 for character in value)
+
+
+def split_list(value: str) -> list[str]:
+    """Split one comma-separated header value, trimmed, without empty members."""
+    return [member for part in value.split(",") if (member := part.strip(" \t"))]
+
+
+HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]

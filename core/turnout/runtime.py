@@ -1,0 +1,114 @@
+"""What turnout needs of a concurrency model: a clock, timers, waiters, tasks and a timeout.
+
+A runtime is asyncio, gevent or plain threads; `turnout_compat` has one module for each. Everything
+else (queues, locks, events, the session itself) is built once over these few pieces.
+
+A *waiter* is the only place where turnout ever waits. On asyncio, awaiting one suspends the task.
+On gevent and threads it blocks the greenlet or the thread inside `__await__` and returns without
+suspending: so a coroutine that awaits nothing else runs to its end at the first `send(None)`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from turnout.errors import UsageError
+
+__all__ = ["Runtime", "Task", "Timer", "Waiter", "current_runtime"]
+
+T = TypeVar("T")
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Make sure it does not run; harmless after it ran."""
+
+
+class Waiter(ABC):
+    """A one-shot wake-up: `await waiter` returns after `wake()`, at once if that came first."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let whoever awaits go on; harmless when repeated. Called inside the runtime."""
+
+    @abstractmethod
+    def __await__(self) -> Generator[Any, None, None]: ...
+
+
+class Task(ABC, Generic[T]):
+    """Something that runs beside the caller; `await task` gives its result or raises its error."""
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """True once it has ended, however it did."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Ask it to end; on threads it ends at its next wait on a turnout object."""
+
+    @abstractmethod
+    def __await__(self) -> Generator[Any, None, T]: ...
+
+
+class Runtime(ABC):
+    """One concurrency model, bound to its loop, hub or pool. Methods are called inside it."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def time(self) -> float:
+        """Return a monotonic clock in seconds."""
+
+    @abstractmethod
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` after `delay` seconds; it must not block."""
+
+    @abstractmethod
+    def waiter(self) -> Waiter:
+        """Return a fresh waiter."""
+
+    @abstractmethod
+    def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> Task[T]:
+        """Run a coroutine beside the caller, in a copy of the caller's context."""
+
+    @abstractmethod
+    def spawn_plain(self, function: Callable[[], T], *, name: str | None = None) -> Task[T]:
+        """Run a plain function, which may block, beside the caller, in a copy of its context."""
+
+    @abstractmethod
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Return a context manager that ends its body with `TimeoutError` after `seconds`."""
+
+
+_current: ContextVar[Runtime] = ContextVar("turnout_runtime")
+
+
+def current_runtime() -> Runtime:
+    """Return the runtime of the calling handler; raise `UsageError` outside of one."""
+    try:
+        return _current.get()
+    except LookupError:
+        raise UsageError(
+            "no turnout runtime here: call this inside a handler, an interceptor or `spawn`"
+        ) from None
+
+
+def set_current_runtime(runtime: Runtime) -> None:
+    """Make `runtime` the one that helpers called in this context use."""
+    _current.set(runtime)
+
+
+async def settle(result: Awaitable[T] | T) -> T:
+    """Return a result that may have to be awaited first: hooks may be `async def` or plain."""
+    if isinstance(result, Awaitable):
+        return await result
+    return result
