@@ -1,0 +1,1 @@
+"""What lets one handler run on any concurrency model and on any version of an engine."""
