@@ -1,0 +1,1 @@
+"""The opening handshake: its checks, its interceptors, and what it agrees on."""

@@ -44,6 +44,16 @@ class ServerHttpRequest(ABC):
         """The method, upper case."""
 
     @property
+    def http_version(self) -> str:
+        """The version of HTTP that the client speaks: `1.0`, `1.1`, `2` or `3`."""
+        return "1.1"
+
+    @property
+    def connect_protocol(self) -> str | None:
+        """The `:protocol` of an extended CONNECT over HTTP/2 (RFC 8441 section 4), else None."""
+        return None
+
+    @property
     @abstractmethod
     def scheme(self) -> str:
         """`http` or `https`, as the server itself received it (no forwarded header counts)."""

@@ -12,11 +12,13 @@ __all__ = ["ServerHttpResponse"]
 class ServerHttpResponse(ABC):
     """The answer to one HTTP request: sent whole, or started and streamed piece by piece.
 
-    `headers` are added to whatever is answered: to the 101, to a refusal, to a page.
+    `headers` are added to whatever is answered: to the 101, to a refusal, to a page. `status` is
+    the one that a refusal gets when an interceptor sets it and then returns False.
     """
 
     def __init__(self) -> None:
         self.headers = Headers()
+        self.status: int | None = None
         self.started = False
 
     @abstractmethod

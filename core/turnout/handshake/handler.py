@@ -1,0 +1,324 @@
+"""The server's side of the opening handshake (RFC 6455 section 4.2).
+
+`HandshakeHandler` decides in two steps, between which the interceptors run:
+
+    handler.check(request, versions: Sequence[str], origins: OriginPolicy) -> None
+        everything about the request itself; the first check that fails raises HandshakeRefused
+    await handler.negotiate(request, response, handler: PreparedHandler, attributes,
+                            options: WebSocketOptions, capabilities: Capabilities) -> Negotiated
+        sub-protocol, extensions, principal, and the header fields of the 101
+
+Refusals are logged here; who calls has only to write them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import logging
+import re
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from turnout.errors import ConfigurationError
+from turnout.handshake.redaction import printable
+from turnout.handshake.refusal import refuse
+from turnout.protocol.extensions import (
+    InvalidExtensionsError,
+    negotiate_deflate,
+    parse_extensions,
+)
+from turnout.runtime import settle
+
+if TYPE_CHECKING:
+    from turnout.capabilities import Capabilities
+    from turnout.handlers.traits import PreparedHandler
+    from turnout.handshake.origins import OriginPolicy
+    from turnout.http import Principal, ServerHttpRequest, ServerHttpResponse
+    from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters, WebSocketExtension
+
+__all__ = [
+    "CREDENTIAL_OFFER",
+    "PRINCIPAL_ATTRIBUTE",
+    "CredentialOffer",
+    "HandshakeHandler",
+    "Negotiated",
+    "accept_key",
+]
+
+log = logging.getLogger("turnout.handshake")
+
+PRINCIPAL_ATTRIBUTE = "turnout.principal"
+"""The session attribute by which an interceptor names the user."""
+
+CREDENTIAL_OFFER = "turnout.credential_offer"
+"""The request attribute by which an interceptor marks a token among the sub-protocols."""
+
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+_TOKEN_TEXT = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+# Not for interceptors to set: they belong to the handshake, or frame a body that a 101 has not.
+_OWNED = frozenset({"upgrade", "connection", "content-length", "transfer-encoding", "trailer"})
+
+
+def accept_key(key: str) -> str:
+    """Return the `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2)."""
+    digest = hashlib.sha1((key + _GUID).encode("ascii"), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialOffer:
+    """A token that travels as an offered sub-protocol, after the one that announces it."""
+
+    announced_by: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negotiated:
+    """What both sides have agreed on; `response_headers` is the whole field list of the 101."""
+
+    sub_protocol: str | None
+    extensions: tuple[WebSocketExtension, ...]
+    deflate: DeflateParameters | None
+    principal: Principal | None
+    response_headers: list[tuple[str, str]]
+
+
+class HandshakeHandler:
+    """Checks and negotiates handshakes; override a method to change that step.
+
+    `sub_protocols` are spoken besides those of the WebSocket handler. With `require_sub_protocol`
+    a client that offers none of them is refused, else it is accepted without one.
+    Raises `ConfigurationError` for a name that is no sub-protocol's.
+    """
+
+    websocket: ClassVar[str] = "websocket"
+
+    def __init__(
+        self, *, sub_protocols: Iterable[str] = (), require_sub_protocol: bool = False
+    ) -> None:
+        names = [sub_protocols] if isinstance(sub_protocols, str) else list(sub_protocols)
+        for name in names:
+            if not _TOKEN_TEXT.match(name):
+                raise ConfigurationError(f"not the name of a sub-protocol: {name!r}")
+        self.sub_protocols = tuple(names)
+        self.require_sub_protocol = require_sub_protocol
+
+    # The request itself
+
+    def check(
+        self, request: ServerHttpRequest, versions: Sequence[str], origins: OriginPolicy
+    ) -> None:
+        """Raise `HandshakeRefused` by the first check that fails; nothing was sent or run yet."""
+        self.check_method(request)
+        if request.method == "GET":
+            self.check_http_version(request)
+            self.check_upgrade(request)
+            self.check_connection(request)
+            self.check_key(request)
+            self.check_body(request)
+        self.check_version(request, versions)
+        self.check_origin(request, origins)
+
+    def check_method(self, request: ServerHttpRequest) -> None:
+        """Refuse what is neither GET nor, from HTTP/2 on, an extended CONNECT with 405."""
+        if request.method == "GET":
+            return
+        multiplexed = request.http_version.startswith(("2", "3"))
+        if not multiplexed or request.method != "CONNECT" or request.connect_protocol is None:
+            allowed = "CONNECT" if multiplexed else "GET"
+            refuse(
+                request,
+                405,
+                f"A WebSocket handshake uses {allowed}.",
+                headers=[("Allow", allowed)],
+            )
+        if request.connect_protocol.lower() != self.websocket:
+            refuse(request, 400, 'The ":protocol" must be "websocket".')
+
+    def check_http_version(self, request: ServerHttpRequest) -> None:
+        """Refuse HTTP/1.0, which cannot upgrade, with 400."""
+        if request.http_version in {"0.9", "1.0"}:
+            refuse(request, 400, "A WebSocket handshake needs HTTP/1.1.")
+
+    def check_upgrade(self, request: ServerHttpRequest) -> None:
+        """Refuse with 400 unless `Upgrade` lists websocket, in any case."""
+        if not _lists(request, "upgrade", self.websocket):
+            refuse(
+                request,
+                400,
+                'The "Upgrade" header must be "websocket".',
+                detail=f"Upgrade is {_shown(request, 'upgrade')}",
+            )
+
+    def check_connection(self, request: ServerHttpRequest) -> None:
+        """Refuse with 400 unless `Connection` lists upgrade, in any case and on any line."""
+        if not _lists(request, "connection", "upgrade"):
+            refuse(
+                request,
+                400,
+                'The "Connection" header must include "upgrade".',
+                detail=f"Connection is {_shown(request, 'connection')}",
+            )
+
+    def check_key(self, request: ServerHttpRequest) -> None:
+        """Refuse with 400 unless there is one key, 16 bytes in base64."""
+        keys = request.headers.get_all("sec-websocket-key")
+        if len(keys) != 1 or not _is_key(keys[0]):
+            refuse(request, 400, 'The "Sec-WebSocket-Key" header must be 16 bytes in base64, once.')
+
+    def check_body(self, request: ServerHttpRequest) -> None:
+        """Refuse a request with a body with 400: its bytes would be taken for frames."""
+        lengths = request.headers.get_all("content-length")
+        if "transfer-encoding" in request.headers or any(length != "0" for length in lengths):
+            refuse(request, 400, "A WebSocket handshake has no body.")
+
+    def check_version(self, request: ServerHttpRequest, versions: Sequence[str]) -> None:
+        """Refuse with 426, naming what is spoken, a version that is not (section 4.4)."""
+        sent = request.headers.get_all("sec-websocket-version")
+        if len(sent) != 1 or sent[0] not in versions:
+            spoken = ", ".join(versions)
+            refuse(
+                request,
+                426,
+                f'The "Sec-WebSocket-Version" header must be {" or ".join(versions)}.',
+                headers=[("Sec-WebSocket-Version", spoken)],
+                detail=f"Sec-WebSocket-Version is {_shown(request, 'sec-websocket-version')}",
+            )
+
+    def check_origin(self, request: ServerHttpRequest, origins: OriginPolicy) -> None:
+        """Refuse a foreign origin that the policy does not allow with 403."""
+        objection = origins.objection(request)
+        if objection is not None:
+            refuse(
+                request,
+                403,
+                "The origin is not allowed.",
+                detail=objection,
+                level=logging.WARNING,
+            )
+
+    # What both sides agree on
+
+    async def negotiate(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: PreparedHandler,
+        attributes: dict[str, Any],
+        options: WebSocketOptions,
+        capabilities: Capabilities,
+    ) -> Negotiated:
+        """Agree on sub-protocol, extensions and user; raise `HandshakeRefused` if that fails."""
+        sub_protocol = self._agree_on_sub_protocol(request, handler.sub_protocols)
+        extensions, deflate = self.negotiate_extensions(request, options, capabilities)
+        principal = await settle(self.determine_user(request, handler.original, attributes))
+        return Negotiated(
+            sub_protocol=sub_protocol,
+            extensions=extensions,
+            deflate=deflate,
+            principal=principal,
+            response_headers=[
+                *_switching_headers(request),
+                *_if_set("Sec-WebSocket-Protocol", sub_protocol),
+                *_if_set("Sec-WebSocket-Extensions", ", ".join(map(str, extensions)) or None),
+                *_free_headers(response),
+            ],
+        )
+
+    def select_sub_protocol(
+        self, offered: Sequence[str], spoken_by_handler: Sequence[str]
+    ) -> str | None:
+        """Return the first offer that either side of the server speaks, as the client spelt it.
+
+        Only what was offered can be chosen; case makes no difference.
+        """
+        spoken = {name.lower() for name in (*spoken_by_handler, *self.sub_protocols)}
+        return next((offer for offer in offered if offer.lower() in spoken), None)
+
+    def negotiate_extensions(
+        self, request: ServerHttpRequest, options: WebSocketOptions, capabilities: Capabilities
+    ) -> tuple[tuple[WebSocketExtension, ...], DeflateParameters | None]:
+        """Accept permessage-deflate if it is offered, configured and in the engine's power.
+
+        A malformed header is refused with 400, whether or not compression is on (section 9.1).
+        """
+        try:
+            offers = parse_extensions(request.headers.get_all("sec-websocket-extensions"))
+        except InvalidExtensionsError:
+            refuse(request, 400, 'The "Sec-WebSocket-Extensions" header is malformed.')
+        if options.compression is None or not capabilities.deflate:
+            return (), None
+        deflate = negotiate_deflate(offers, options.compression)
+        return (() if deflate is None else (deflate.extension,)), deflate
+
+    def determine_user(
+        self, request: ServerHttpRequest, handler: object, attributes: dict[str, Any]
+    ) -> Awaitable[Principal | None] | Principal | None:
+        """Return who connects: whom an interceptor has named, else whom the host knows.
+
+        An override may be `def` or `async def`, and may raise `HandshakeRefused`.
+        """
+        named: Principal | None = attributes.get(PRINCIPAL_ATTRIBUTE)
+        return request.principal if named is None else named
+
+    def _agree_on_sub_protocol(
+        self, request: ServerHttpRequest, spoken_by_handler: Sequence[str]
+    ) -> str | None:
+        offered = request.headers.get_list("sec-websocket-protocol")
+        credential: CredentialOffer | None = request.attributes.get(CREDENTIAL_OFFER)
+        if credential is not None:
+            offered = [offer for offer in offered if offer != credential.token]
+        selected = self.select_sub_protocol(offered, spoken_by_handler)
+        if selected is not None:
+            return selected
+        if self.require_sub_protocol:
+            refuse(request, 400, "None of the offered sub-protocols is spoken here.")
+        # Browsers fail a connection whose offers are all left unanswered.
+        return None if credential is None else credential.announced_by
+
+
+def _lists(request: ServerHttpRequest, name: str, member: str) -> bool:
+    return any(value.lower() == member for value in request.headers.get_list(name))
+
+
+def _shown(request: ServerHttpRequest, name: str) -> str:
+    value = request.headers.get(name)
+    return "missing" if value is None else repr(printable(value))
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _if_set(name: str, value: str | None) -> list[tuple[str, str]]:
+    return [] if value is None else [(name, value)]
+
+
+def _switching_headers(request: ServerHttpRequest) -> list[tuple[str, str]]:
+    """Return what switches protocols; a stream of HTTP/2 has nothing to switch (RFC 8441)."""
+    if request.method == "CONNECT":
+        return []
+    return [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_key(request.headers["sec-websocket-key"])),
+    ]
+
+
+def _free_headers(response: ServerHttpResponse) -> list[tuple[str, str]]:
+    """Return what interceptors have set, without what is not theirs to set."""
+    free = []
+    for name, value in response.headers.fields():
+        if name.lower() in _OWNED or name.lower().startswith("sec-websocket-"):
+            log.warning("the header %s of a handshake cannot be set by an interceptor", name)
+        else:
+            free.append((name, value))
+    return free
