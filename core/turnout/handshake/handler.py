@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.errors import ConfigurationError
 from turnout.handshake.redaction import printable
-from turnout.handshake.refusal import refuse
+from turnout.handshake.refusal import logged_refusal, refuse
 from turnout.protocol.extensions import (
     InvalidExtensionsError,
     negotiate_deflate,
@@ -114,6 +114,12 @@ class HandshakeHandler:
         self, request: ServerHttpRequest, versions: Sequence[str], origins: OriginPolicy
     ) -> None:
         """Raise `HandshakeRefused` by the first check that fails; nothing was sent or run yet."""
+        with logged_refusal(request, type(self).__qualname__):
+            self._check_in_order(request, versions, origins)
+
+    def _check_in_order(
+        self, request: ServerHttpRequest, versions: Sequence[str], origins: OriginPolicy
+    ) -> None:
         self.check_method(request)
         if request.method == "GET":
             self.check_http_version(request)
@@ -132,24 +138,22 @@ class HandshakeHandler:
         if not multiplexed or request.method != "CONNECT" or request.connect_protocol is None:
             allowed = "CONNECT" if multiplexed else "GET"
             refuse(
-                request,
                 405,
                 f"A WebSocket handshake uses {allowed}.",
                 headers=[("Allow", allowed)],
             )
         if request.connect_protocol.lower() != self.websocket:
-            refuse(request, 400, 'The ":protocol" must be "websocket".')
+            refuse(400, 'The ":protocol" must be "websocket".')
 
     def check_http_version(self, request: ServerHttpRequest) -> None:
         """Refuse HTTP/1.0, which cannot upgrade, with 400."""
         if request.http_version in {"0.9", "1.0"}:
-            refuse(request, 400, "A WebSocket handshake needs HTTP/1.1.")
+            refuse(400, "A WebSocket handshake needs HTTP/1.1.")
 
     def check_upgrade(self, request: ServerHttpRequest) -> None:
         """Refuse with 400 unless `Upgrade` lists websocket, in any case."""
         if not _lists(request, "upgrade", self.websocket):
             refuse(
-                request,
                 400,
                 'The "Upgrade" header must be "websocket".',
                 detail=f"Upgrade is {_shown(request, 'upgrade')}",
@@ -159,7 +163,6 @@ class HandshakeHandler:
         """Refuse with 400 unless `Connection` lists upgrade, in any case and on any line."""
         if not _lists(request, "connection", "upgrade"):
             refuse(
-                request,
                 400,
                 'The "Connection" header must include "upgrade".',
                 detail=f"Connection is {_shown(request, 'connection')}",
@@ -169,13 +172,13 @@ class HandshakeHandler:
         """Refuse with 400 unless there is one key, 16 bytes in base64."""
         keys = request.headers.get_all("sec-websocket-key")
         if len(keys) != 1 or not _is_key(keys[0]):
-            refuse(request, 400, 'The "Sec-WebSocket-Key" header must be 16 bytes in base64, once.')
+            refuse(400, 'The "Sec-WebSocket-Key" header must be 16 bytes in base64, once.')
 
     def check_body(self, request: ServerHttpRequest) -> None:
         """Refuse a request with a body with 400: its bytes would be taken for frames."""
         lengths = request.headers.get_all("content-length")
         if "transfer-encoding" in request.headers or any(length != "0" for length in lengths):
-            refuse(request, 400, "A WebSocket handshake has no body.")
+            refuse(400, "A WebSocket handshake has no body.")
 
     def check_version(self, request: ServerHttpRequest, versions: Sequence[str]) -> None:
         """Refuse with 426, naming what is spoken, a version that is not (section 4.4)."""
@@ -183,7 +186,6 @@ class HandshakeHandler:
         if len(sent) != 1 or sent[0] not in versions:
             spoken = ", ".join(versions)
             refuse(
-                request,
                 426,
                 f'The "Sec-WebSocket-Version" header must be {" or ".join(versions)}.',
                 headers=[("Sec-WebSocket-Version", spoken)],
@@ -195,11 +197,9 @@ class HandshakeHandler:
         objection = origins.objection(request)
         if objection is not None:
             refuse(
-                request,
                 403,
                 "The origin is not allowed.",
                 detail=objection,
-                level=logging.WARNING,
             )
 
     # What both sides agree on
@@ -214,9 +214,10 @@ class HandshakeHandler:
         capabilities: Capabilities,
     ) -> Negotiated:
         """Agree on sub-protocol, extensions and user; raise `HandshakeRefused` if that fails."""
-        sub_protocol = self._agree_on_sub_protocol(request, handler.sub_protocols)
-        extensions, deflate = self.negotiate_extensions(request, options, capabilities)
-        principal = await settle(self.determine_user(request, handler.original, attributes))
+        with logged_refusal(request, type(self).__qualname__):
+            sub_protocol = self._agree_on_sub_protocol(request, handler.sub_protocols)
+            extensions, deflate = self.negotiate_extensions(request, options, capabilities)
+            principal = await settle(self.determine_user(request, handler.original, attributes))
         return Negotiated(
             sub_protocol=sub_protocol,
             extensions=extensions,
@@ -250,7 +251,7 @@ class HandshakeHandler:
         try:
             offers = parse_extensions(request.headers.get_all("sec-websocket-extensions"))
         except InvalidExtensionsError:
-            refuse(request, 400, 'The "Sec-WebSocket-Extensions" header is malformed.')
+            refuse(400, 'The "Sec-WebSocket-Extensions" header is malformed.')
         if options.compression is None or not capabilities.deflate:
             return (), None
         deflate = negotiate_deflate(offers, options.compression)
@@ -277,7 +278,7 @@ class HandshakeHandler:
         if selected is not None:
             return selected
         if self.require_sub_protocol:
-            refuse(request, 400, "None of the offered sub-protocols is spoken here.")
+            refuse(400, "None of the offered sub-protocols is spoken here.")
         # Browsers fail a connection whose offers are all left unanswered.
         return None if credential is None else credential.announced_by
 

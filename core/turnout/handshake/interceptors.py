@@ -108,7 +108,7 @@ class InterceptorChain:
             try:
                 await self._ask(interceptor, attributes)
             except HandshakeRefused as refused:
-                self._log_refusal(interceptor, refused)
+                log_refusal(self._request, refused, _label(interceptor))
                 await self.after(refused)
                 raise
             except Exception as error:
@@ -146,9 +146,6 @@ class InterceptorChain:
         )
         if await settle(answer) is False:
             raise HandshakeRefused(_status_of_refusal(self._response.status))
-
-    def _log_refusal(self, interceptor: HandshakeInterceptor, refused: HandshakeRefused) -> None:
-        log_refusal(self._request, refused, f"by {_label(interceptor)}")
 
 
 def _status_of_refusal(status: int | None) -> int:

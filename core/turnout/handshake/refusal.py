@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from turnout.errors import HandshakeRefused
@@ -12,7 +13,7 @@ from turnout.handshake.redaction import printable, redact
 if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest
 
-__all__ = ["describe_request", "log_refusal", "refuse"]
+__all__ = ["describe_request", "log_refusal", "logged_refusal", "refuse"]
 
 log = logging.getLogger("turnout.handshake")
 
@@ -20,28 +21,29 @@ PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 
 def refuse(
-    request: ServerHttpRequest,
-    status: int,
-    sentence: str,
-    *,
-    headers: Iterable[tuple[str, str]] = (),
-    detail: str = "",
-    level: int = logging.INFO,
+    status: int, sentence: str, *, headers: Iterable[tuple[str, str]] = (), detail: str = ""
 ) -> NoReturn:
-    """Log the refusal and raise it; the client reads `sentence` only, the log `detail` if given."""
+    """Raise a refusal; the client reads `sentence`, the log also `detail`, kept as a note."""
     refused = HandshakeRefused(status, [PLAIN_TEXT, *headers], sentence)
-    log_refusal(request, refused, detail or sentence, level)
+    refused.add_note(detail or sentence)
     raise refused
 
 
-def log_refusal(
-    request: ServerHttpRequest,
-    refused: HandshakeRefused,
-    detail: str,
-    level: int = logging.INFO,
-) -> None:
-    """Log one line; `detail` must be free of secrets and line breaks already."""
-    log.log(level, "handshake refused with %d: %s (%s)", refused.status, detail, _Lazy(request))
+def log_refusal(request: ServerHttpRequest, refused: HandshakeRefused, by: str) -> None:
+    """Log one line: a warning for 403, as a forbidden origin or user may be a wrong setting."""
+    level = logging.WARNING if refused.status == 403 else logging.INFO
+    reason = ": ".join([by, *getattr(refused, "__notes__", ())])
+    log.log(level, "handshake refused with %d by %s (%s)", refused.status, reason, _Lazy(request))
+
+
+@contextmanager
+def logged_refusal(request: ServerHttpRequest, by: str) -> Iterator[None]:
+    """Log a refusal that leaves the body, whoever raised it there."""
+    try:
+        yield
+    except HandshakeRefused as refused:
+        log_refusal(request, refused, by)
+        raise
 
 
 def describe_request(request: ServerHttpRequest) -> str:
