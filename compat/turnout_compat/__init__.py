@@ -1,1 +1,1 @@
-"""What lets one handler run on any concurrency model and on any version of an engine."""
+"""The runtimes (asyncio, gevent, threads) and the shims for what single engine versions get wrong."""

@@ -14,11 +14,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
+from turnout.drive import drive
 from turnout.errors import UsageError
 
-__all__ = ["Runtime", "Task", "Timer", "Waiter", "current_runtime"]
+if TYPE_CHECKING:
+    from turnout.handlers.traits import PreparedHandler
+    from turnout.session.session import WebSocketSession
+
+__all__ = ["Host", "Runtime", "Task", "Timer", "Waiter", "current_runtime"]
 
 T = TypeVar("T")
 
@@ -59,6 +64,18 @@ class Task(ABC, Generic[T]):
     def __await__(self) -> Generator[Any, None, T]: ...
 
 
+class Host(ABC):
+    """Runs handlers of one colour in one runtime."""
+
+    @abstractmethod
+    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler's whole life: prepare the session, `session.start()`, serve, finish.
+
+        Returns when `after_connection_closed` has returned. When the session's `close_timeout` has
+        passed, the handler is cancelled, or named in the log where that cannot be done.
+        """
+
+
 class Runtime(ABC):
     """One concurrency model, bound to its loop, hub or pool. Methods are called inside it."""
 
@@ -85,6 +102,31 @@ class Runtime(ABC):
         """Run a plain function, which may block, beside the caller, in a copy of its context."""
 
     @abstractmethod
+    def call_inside(self, callback: Callable[[], object]) -> None:
+        """Call `callback` soon inside the runtime; may be called from any thread."""
+
+    @abstractmethod
+    def call_blocking(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine of this runtime from plain code, which blocks until its result is there.
+
+        Raises `UsageError` where blocking would stop the runtime itself.
+        """
+
+    @abstractmethod
+    async def run_plain(self, function: Callable[[], T], *, name: str) -> T:
+        """Run a plain function where it may block without holding anyone else up."""
+
+    @abstractmethod
+    def host(self, prepared: PreparedHandler) -> Host:
+        """Return what runs a handler of this colour, with its opt-ins, in this runtime."""
+
+    async def checkpoint(self) -> None:
+        """Let others run."""
+        waiter = self.waiter()
+        self.call_later(0, waiter.wake)
+        await waiter
+
+    @abstractmethod
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
         """Return a context manager that ends its body with `TimeoutError` after `seconds`."""
 
@@ -105,6 +147,25 @@ def current_runtime() -> Runtime:
 def set_current_runtime(runtime: Runtime) -> None:
     """Make `runtime` the one that helpers called in this context use."""
     _current.set(runtime)
+
+
+class Caller(Protocol):
+    """Runs a coroutine from plain code, blocking the caller until its result is there."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T: ...
+
+
+_caller: ContextVar[Caller] = ContextVar("turnout_caller", default=drive)
+
+
+def set_current_caller(caller: Caller) -> None:
+    """Make `caller` what `turnout.blocking` runs its coroutines with in this context."""
+    _caller.set(caller)
+
+
+def current_caller() -> Caller:
+    """Return what runs coroutines for the plain code that asks."""
+    return _caller.get()
 
 
 async def settle(result: Awaitable[T] | T) -> T:

@@ -24,6 +24,8 @@ class Connection(ABC):
     """
 
     session: WebSocketSession
+    heard: bool = False
+    """Set by the engine whenever bytes arrive; cleared by the session, which asks for liveness."""
     native: Any = None
     local_address: Address | None = None
     remote_address: Address | None = None

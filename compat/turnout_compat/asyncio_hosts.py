@@ -1,0 +1,175 @@
+"""Where handlers run on asyncio: in the connection's task, in a thread, or in a greenlet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+from turnout.close import GOING_AWAY
+from turnout.drive import drive
+from turnout.errors import EngineNotInstalledError
+from turnout.runtime import Host, set_current_caller, set_current_runtime
+from turnout.session.blocking import BlockingSession
+from turnout.session.lifecycle import Lifecycle, SessionControl
+from turnout_compat.asyncio_stepping import TaskStepper
+from turnout_compat.asyncio_threads import ThreadControl, ThreadInbox, ThreadSession
+from turnout_compat.threads_runtime import ThreadsRuntime
+
+if TYPE_CHECKING:
+    from turnout.handlers.traits import PreparedHandler
+    from turnout.session.session import WebSocketSession
+    from turnout_compat.asyncio_runtime import AsyncioRuntime
+
+__all__ = ["GreenletHost", "TaskHost", "ThreadHost"]
+
+log = logging.getLogger("turnout.handler")
+
+
+class Deadline:
+    """Cancels the task of a handler that outlives its session by `close_timeout`."""
+
+    def __init__(self, session: WebSocketSession, task: asyncio.Task[Any]) -> None:
+        self._session = session
+        self._task = task
+        self._passed = False
+        session.on_deadline(self._cancel)
+
+    def _cancel(self) -> None:
+        self._passed = True
+        log.warning("the handler of session %s was cancelled: close_timeout", self._session.id)
+        self._task.cancel()
+
+    def swallows(self) -> bool:
+        """Tell whether a cancellation was only this deadline's, and take it back."""
+        return self._passed and self._task.uncancel() == 0
+
+
+async def _run_in_task(session: WebSocketSession, life: Lifecycle) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    deadline = Deadline(session, task)
+    session.start()
+    try:
+        await life.run()
+    except asyncio.CancelledError:
+        if not deadline.swallows():
+            raise
+
+
+class TaskHost(Host):
+    """Runs `async def` handlers in the connection's task."""
+
+    def __init__(self, runtime: AsyncioRuntime) -> None:
+        self._runtime = runtime
+
+    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler in the current task, where its context can be had, else in one beside."""
+        if sys.version_info >= (3, 12):
+            task = asyncio.current_task()
+            assert task is not None
+            await self._run(session, prepared, task.get_context())
+        else:
+            context = copy_context()
+            running = self._run(session, prepared, context)
+            await self._runtime.loop.create_task(running, context=context)
+
+    async def _run(
+        self, session: WebSocketSession, prepared: PreparedHandler, context: Context
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        stepper = TaskStepper(self._runtime.loop, task, context)
+        life = Lifecycle(prepared, session, session, SessionControl(session), stepper)
+        await _run_in_task(session, life)
+
+
+class ThreadHost(Host):
+    """Runs plain `def` handlers, each connection in a thread of its own."""
+
+    def __init__(self, runtime: AsyncioRuntime) -> None:
+        self._runtime = runtime
+
+    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler's whole life in a new thread, with the caller's context variables."""
+        inbox = ThreadInbox(session.connection, session.options.receive_buffer, self._runtime)
+        face = ThreadSession(session, self._runtime, inbox)
+        session.use(inbox, face)
+        life = Lifecycle(prepared, session, face, ThreadControl(face, inbox))
+        name = f"turnout-{session.id}"
+        ended = self._runtime.loop.create_task(self._in_thread(life.run, name), name=name)
+        overdue = self._runtime.loop.create_future()
+        session.on_deadline(lambda: overdue.done() or overdue.set_result(None))
+        session.start()
+        await self._wait(session, ended, overdue)
+        if not ended.done():
+            log.error(
+                "thread %s still runs the handler of a session that is over: close_timeout", name
+            )
+            await self._in_thread(life.finish, f"{name}-closed")
+
+    async def _in_thread(self, life: Any, name: str) -> None:
+        await self._runtime.run_plain(lambda: _drive_in_thread(life()), name=name)
+
+    async def _wait(
+        self,
+        session: WebSocketSession,
+        ended: asyncio.Task[None],
+        overdue: asyncio.Future[None],
+    ) -> None:
+        """Wait for the thread or for the deadline; a cancellation closes the session first."""
+        cancelled: asyncio.CancelledError | None = None
+        while not ended.done() and not overdue.done():
+            try:
+                await asyncio.wait({ended, overdue}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                session.begin_close(GOING_AWAY)
+        if ended.done():
+            ended.result()
+        if cancelled is not None:
+            raise cancelled
+
+
+def _drive_in_thread(coroutine: Any) -> None:
+    set_current_runtime(ThreadsRuntime.shared())
+    set_current_caller(drive)
+    drive(coroutine)
+
+
+class GreenletHost(Host):
+    """Runs plain `def` handlers in a greenlet of the connection's task (`bridge="greenlet"`).
+
+    For handlers that only talk to the session: whatever else blocks, blocks the event loop.
+    """
+
+    def __init__(self, runtime: AsyncioRuntime) -> None:
+        self._runtime = runtime
+
+    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler's whole life in a greenlet that is switched to from this task."""
+        try:
+            from turnout_compat.asyncio_greenlet import GreenletBridge
+        except ImportError as error:
+            raise EngineNotInstalledError(
+                'bridge="greenlet" needs greenlet: pip install "turnout[greenlet]"'
+            ) from error
+        bridge = GreenletBridge()
+        face = BlockingSession(session, self._runtime, bridge.call)
+        life = Lifecycle(prepared, session, face, SessionControl(session))
+        set_current_caller(bridge.call)
+        await _run_in_task(session, _Bridged(bridge, life))
+
+
+class _Bridged(Lifecycle):
+    """A lifecycle that runs inside a greenlet."""
+
+    def __init__(self, bridge: Any, life: Lifecycle) -> None:
+        self._bridge = bridge
+        self._life = life
+
+    async def run(self) -> None:
+        """Run the life in the greenlet; what it waits for, the task waits for."""
+        await self._bridge.run(self._life.run())

@@ -1,0 +1,138 @@
+"""The asyncio runtime: waiters are futures, tasks are tasks, handlers run in the connection's task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from turnout.errors import UsageError
+from turnout.runtime import Host, Runtime, Task, Timer, Waiter
+from turnout_compat.asyncio_hosts import GreenletHost, TaskHost, ThreadHost
+
+if TYPE_CHECKING:
+    from turnout.handlers.traits import PreparedHandler
+
+__all__ = ["AsyncioRuntime"]
+
+T = TypeVar("T")
+
+
+class FutureWaiter(Waiter):
+    """A waiter over one future."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._future: asyncio.Future[None] = loop.create_future()
+
+    def wake(self) -> None:
+        """Let whoever awaits go on."""
+        if not self._future.done():
+            self._future.set_result(None)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._future.__await__()
+
+
+class AsyncioTask(Task[T]):
+    """A task of the loop."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: asyncio.Task[T]) -> None:
+        self._task = task
+
+    @property
+    def done(self) -> bool:
+        """True once it has ended."""
+        return self._task.done()
+
+    def cancel(self) -> None:
+        """Throw `CancelledError` into it."""
+        self._task.cancel()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._task.__await__()
+
+
+class AsyncioRuntime(Runtime):
+    """Everything happens in the thread of one event loop."""
+
+    name = "asyncio"
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = loop or asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def time(self) -> float:
+        """Return the loop's clock."""
+        return self.loop.time()
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` after `delay` seconds."""
+        if delay <= 0:
+            return self.loop.call_soon(callback)
+        return self.loop.call_later(delay, callback)
+
+    def waiter(self) -> Waiter:
+        """Return a fresh waiter."""
+        return FutureWaiter(self.loop)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> Task[T]:
+        """Run a coroutine as a task."""
+        return AsyncioTask(self.loop.create_task(coroutine, name=name))
+
+    def spawn_plain(self, function: Callable[[], T], *, name: str | None = None) -> Task[T]:
+        """Run a plain function in a thread of its own."""
+        return self.spawn(self.run_plain(function, name=name or "turnout-spawned"), name=name)
+
+    def call_inside(self, callback: Callable[[], object]) -> None:
+        """Call `callback` in the loop's thread: at once from there, else soon."""
+        if threading.get_ident() == self._thread:
+            callback()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: its sessions are over
+                self.loop.call_soon_threadsafe(callback)
+
+    def call_blocking(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop from another thread, which blocks until its result is there."""
+        if threading.get_ident() == self._thread:
+            coroutine.close()
+            raise UsageError(
+                "this would block the event loop: await the session itself in `async def` code,"
+                " and use its blocking view from other threads only"
+            )
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    async def run_plain(self, function: Callable[[], T], *, name: str) -> T:
+        """Run a plain function in a thread of its own, with the caller's context variables."""
+        future: asyncio.Future[T] = self.loop.create_future()
+        context = copy_context()
+
+        def work() -> None:
+            try:
+                result = context.run(function)
+            except BaseException as error:  # handed to the awaiting task, whatever it is
+                self.call_inside(lambda error=error: future.done() or future.set_exception(error))  # type: ignore[misc]  # the default binds it
+            else:
+                self.call_inside(lambda: future.done() or future.set_result(result))
+
+        threading.Thread(target=work, name=name, daemon=True).start()
+        return await future
+
+    def host(self, prepared: PreparedHandler) -> Host:
+        """Return the host for a handler: the task, a thread, or a greenlet in the task."""
+        if prepared.colour == "async":
+            return TaskHost(self)
+        if prepared.bridge == "greenlet":
+            return GreenletHost(self)
+        return ThreadHost(self)
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Return `asyncio.timeout(seconds)`."""
+        return asyncio.timeout(seconds)

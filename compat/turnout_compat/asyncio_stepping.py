@@ -1,0 +1,111 @@
+"""Run the beginning of a coroutine inside a task that is waiting, without waking it.
+
+A callback that never suspends then costs no task and no turn of the loop. What runs sees the task
+as the current one and its context variables, so `asyncio.timeout` and `TaskGroup` work. When the
+callback does suspend, the task takes coroutine and future over; `resume` does what `Task` itself
+does with what a coroutine yields.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from asyncio.tasks import _enter_task, _leave_task  # the documented way for third-party loops
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from turnout.runtime import Waiter
+    from turnout.session.lifecycle import Suspended
+
+__all__ = ["TaskStepper"]
+
+
+class TaskStepper:
+    """Steps coroutines inside one task of the running loop."""
+
+    __slots__ = ("_context", "_loop", "_task")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], context: Context
+    ) -> None:
+        self._loop = loop
+        self._task = task
+        self._context = context
+
+    def step(self, coroutine: Coroutine[Any, Any, object]) -> Suspended | None:
+        """Return it with what it suspended on, or None when it has ended; raise what it raised."""
+        try:
+            _enter_task(self._loop, self._task)
+        except RuntimeError:  # the engine delivers from inside another task: let ours run it
+            return coroutine, _NOT_STARTED
+        try:
+            return coroutine, self._context.run(coroutine.send, None)
+        except StopIteration:
+            return None
+        finally:
+            _leave_task(self._loop, self._task)
+
+    async def resume(self, coroutine: Coroutine[Any, Any, object], suspended_on: object) -> None:
+        """Run the rest of a stepped coroutine inside the task, which awaits this."""
+        if suspended_on is _NOT_STARTED:
+            await coroutine
+        else:
+            await _rest(coroutine, suspended_on)
+
+    async def park(self, waiter: Waiter, pending: Callable[[], Suspended | None]) -> None:
+        """Wait; pass a cancellation on to a coroutine that suspended and was not taken over yet."""
+        try:
+            await waiter
+        except BaseException as error:
+            suspended = pending()
+            if suspended is None:
+                raise
+            await self._interrupt(*suspended, error)
+
+    async def _interrupt(
+        self, coroutine: Coroutine[Any, Any, object], suspended_on: Any, error: BaseException
+    ) -> None:
+        """Do to a suspended coroutine what `Task.cancel` does: cancel what it waits for.
+
+        Returns when the coroutine survives that, as one inside `asyncio.timeout` does.
+        """
+        if suspended_on is _NOT_STARTED:
+            coroutine.close()
+            raise error
+        if suspended_on is not None and suspended_on.cancel():
+            await _rest(coroutine, suspended_on)
+        else:
+            await _rest(coroutine, suspended_on, error)
+
+
+class _NotStarted:
+    """Stands for what a coroutine waits for that could not even begin."""
+
+
+_NOT_STARTED = _NotStarted()
+
+
+@types.coroutine
+def _rest(
+    coroutine: Coroutine[Any, Any, object],
+    suspended_on: object,
+    error: BaseException | None = None,
+) -> Generator[Any, Any, object]:
+    """Await a coroutine that has already suspended once (`await` itself refuses that)."""
+    try:
+        if error is not None:
+            suspended_on = coroutine.throw(error)
+        while True:
+            try:
+                sent = yield suspended_on
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as thrown:
+                suspended_on = coroutine.throw(thrown)
+            else:
+                suspended_on = coroutine.send(sent)
+    except StopIteration as stop:
+        return stop.value

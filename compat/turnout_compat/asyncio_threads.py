@@ -1,0 +1,226 @@
+"""The session of a plain `def` handler on asyncio: the handler in its thread, the I/O in the loop.
+
+Inbound, the loop puts messages into a queue that the thread blocks on. Outbound, the thread hands
+messages over and goes on while less than `CREDIT` bytes are on their way, and blocks beyond that:
+so back-pressure reaches the handler, and a small message costs no round trip to the loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from turnout.close import CloseStatus
+from turnout.errors import ConnectionClosed
+from turnout.messages import BinaryMessage, Message, TextMessage
+from turnout.session.blocking import BlockingSession
+from turnout.session.inbox import Inbox, weight
+from turnout.session.lifecycle import Control
+
+if TYPE_CHECKING:
+    from turnout.session.connection import Connection
+    from turnout.session.outbox import Waiting
+    from turnout.session.session import WebSocketSession
+    from turnout_compat.asyncio_runtime import AsyncioRuntime
+
+__all__ = ["ThreadControl", "ThreadInbox", "ThreadSession"]
+
+CREDIT = 64 * 1024
+
+
+class ThreadInbox(Inbox):
+    """Filled in the loop, emptied in a thread. Each side counts its own bytes."""
+
+    def __init__(self, connection: Connection, limit: int | None, runtime: AsyncioRuntime) -> None:
+        super().__init__(connection, limit)
+        self._runtime = runtime
+        self._arrived: SimpleQueue[Message | None] = SimpleQueue()
+        self._taken = 0
+
+    def put(self, message: Message) -> None:
+        """Add one message."""
+        self._size += weight(message)
+        self._arrived.put(message)
+        if self._limit is not None and self._size - self._taken > self._limit and not self.paused:
+            self.paused = True
+            self._connection.pause_reading()
+            self._look_again()  # the thread may have taken all of it meanwhile
+
+    def end(self) -> None:
+        """Note that nothing more will come."""
+        if not self.ended:
+            self.ended = True
+            self._arrived.put(None)
+
+    def clear(self) -> None:
+        """Drop what has not been taken and let the engine read on."""
+        try:
+            while (message := self._arrived.get_nowait()) is not None:
+                self._size -= weight(message)
+            self._arrived.put(None)
+        except Empty:
+            pass
+        self._read_on()
+
+    def take(self) -> Message | None:
+        """Return None: a thread always asks with `take_blocking`."""
+        return None
+
+    def take_blocking(self) -> Message | None:
+        """Return the oldest message, blocking the thread; None when the connection has ended."""
+        message = self._arrived.get()
+        if message is None:
+            self._arrived.put(None)  # for the next call
+            return None
+        self._taken += weight(message)
+        if self.paused:
+            self._runtime.call_inside(self._look_again)
+        return message
+
+    async def next(self) -> Message | None:
+        """Return the oldest message; blocks the thread that drives this."""
+        return self.take_blocking()
+
+    def _look_again(self) -> None:
+        if (self._size - self._taken) * 2 <= (self._limit or 0):
+            self._read_on()
+
+    def _wake(self) -> None:
+        """Do nothing: the queue wakes its thread itself."""
+
+
+class Outgoing:
+    """Messages on their way from any thread to the loop."""
+
+    def __init__(self, session: WebSocketSession, runtime: AsyncioRuntime) -> None:
+        self._session = session
+        self._runtime = runtime
+        self._messages: deque[Message] = deque()
+        self._changed = threading.Condition()
+        self._on_the_way = 0
+        self._flushing = False
+
+    def send(self, message: Message) -> None:
+        """Hand a message over; block while too much is on its way; raise `ConnectionClosed`."""
+        with self._changed:
+            while self._on_the_way > CREDIT:
+                self._changed.wait()
+            self._raise_if_closed()
+            self._on_the_way += weight(message)
+            self._messages.append(message)
+            if self._flushing:
+                return
+            self._flushing = True
+        self._runtime.call_inside(self._flush)
+
+    def wait(self) -> None:
+        """Return when the engine has taken everything, or never will."""
+        with self._changed:
+            while self._on_the_way > 0:
+                self._changed.wait()
+
+    def _raise_if_closed(self) -> None:
+        error = self._session.closed_error()
+        if error is not None:
+            raise error
+
+    def _flush(self) -> None:
+        """Post what has come, inside the loop; stop at a message that has to wait."""
+        while True:
+            with self._changed:
+                if not self._messages:
+                    self._flushing = False
+                    return
+                message = self._messages.popleft()
+            try:
+                waiting = self._session.post(message)
+            except ConnectionClosed:
+                waiting = None  # the sender learns it from its next call
+            if waiting is not None and not waiting.settled:
+                self._runtime.spawn(self._await(waiting, message))
+                return
+            self._took(message)
+
+    async def _await(self, waiting: Waiting, message: Message) -> None:
+        try:
+            await waiting.wait(self._runtime)
+        except ConnectionClosed:
+            pass  # the sender learns it from its next call
+        finally:
+            self._took(message)
+        self._flush()
+
+    def _took(self, message: Message) -> None:
+        with self._changed:
+            self._on_the_way -= weight(message)
+            self._changed.notify_all()
+
+
+class ThreadSession(BlockingSession):
+    """The blocking view that a handler's own thread uses; other threads may use it too."""
+
+    def __init__(
+        self, session: WebSocketSession, runtime: AsyncioRuntime, inbox: ThreadInbox
+    ) -> None:
+        super().__init__(session, runtime)
+        self._inbox = inbox
+        self._outgoing = Outgoing(session, runtime)
+
+    def _send_one(self, message: Message | str | bytes | bytearray | memoryview) -> None:
+        if isinstance(message, str):
+            message = TextMessage(message)
+        elif not isinstance(message, Message):
+            message = BinaryMessage(message)
+        self._outgoing.send(message)
+
+    def send_text(self, text: str) -> None:
+        """Send a text message."""
+        self._outgoing.send(TextMessage(text))
+
+    def send_binary(self, data: bytes | bytearray | memoryview) -> None:
+        """Send a binary message."""
+        self._outgoing.send(BinaryMessage(data))
+
+    def receive(self) -> Message:
+        """Return the next message, waiting for it; raise `ConnectionClosed` when none will come."""
+        message = self._inbox.take_blocking()
+        if message is None:
+            raise self._session.closed_error() or ConnectionClosed(CloseStatus(1006))
+        return message
+
+    def ping(self, payload: bytes | None = None) -> float:
+        """Send a ping after what is on its way; return the round trip in seconds."""
+        self._outgoing.wait()
+        return super().ping(payload)
+
+    def pong(self, payload: bytes = b"") -> None:
+        """Send an unsolicited pong after what is on its way."""
+        self._outgoing.wait()
+        super().pong(payload)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection after what is on its way; return when it is closed."""
+        self._outgoing.wait()
+        super().close(code, reason)
+
+
+class ThreadControl(Control):
+    """What the life of a handler needs, from the handler's thread: every call blocks it."""
+
+    def __init__(self, face: ThreadSession, inbox: ThreadInbox) -> None:
+        self._face = face
+        self._inbox = inbox
+
+    async def next(self) -> Message | None:
+        """Return the next message; None when the connection has ended."""
+        return self._inbox.take_blocking()
+
+    async def close(self, status: CloseStatus) -> None:
+        """Close, and return when the session is closed."""
+        self._face.close(status.code, status.reason)
+
+    async def wait_closed(self) -> CloseStatus:
+        """Return how the session ended, when it has."""
+        return self._face.wait_closed()

@@ -1,0 +1,272 @@
+"""The threads runtime: waiting blocks the calling thread, whatever else happens."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
+
+from turnout.drive import drive
+from turnout.errors import UsageError
+from turnout.runtime import Runtime, Task, Waiter, set_current_runtime
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from turnout.handlers.traits import PreparedHandler
+    from turnout.runtime import Host
+
+__all__ = ["ThreadsRuntime"]
+
+T = TypeVar("T")
+
+
+class TaskCancelled(BaseException):
+    """Ends a thread's coroutine at its next wait on a turnout object."""
+
+
+class ThreadWaiter(Waiter):
+    """A waiter that blocks its thread; a cancelled task is woken with `TaskCancelled`."""
+
+    __slots__ = ("_lock", "_woken")
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """Let whoever awaits go on."""
+        self._woken.set()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        task = ThreadTask.current()
+        deadline = _deadlines.innermost()
+        _check(task, deadline)
+        if task is not None:
+            task.waiting = self
+        _check(task, deadline)
+        timeout = None if deadline is None else max(0.0, deadline.due - time.monotonic())
+        woken = self._woken.wait(timeout)
+        if task is not None:
+            task.waiting = None
+            if task.cancelled:
+                raise TaskCancelled
+        if not woken:
+            assert deadline is not None
+            deadline.expired = True
+            raise TimeoutError
+        return
+        yield  # makes this a generator that ends at its first step
+
+
+def _check(task: ThreadTask[Any] | None, deadline: ThreadTimeout | None) -> None:
+    if task is not None and task.cancelled:
+        raise TaskCancelled
+    if deadline is not None and deadline.due <= time.monotonic():
+        deadline.expired = True
+        raise TimeoutError
+
+
+class ThreadTask(Task[T]):
+    """Something that runs in a thread of its own."""
+
+    _local: ClassVar[threading.local] = threading.local()
+
+    def __init__(self, function: Callable[[], T], name: str | None) -> None:
+        self.waiting: ThreadWaiter | None = None
+        self.cancelled = False
+        self._ended = ThreadWaiter()
+        self._result: T
+        self._error: BaseException | None = None
+        context = copy_context()
+        thread = threading.Thread(
+            target=lambda: context.run(self._run, function), name=name, daemon=True
+        )
+        thread.start()
+
+    @classmethod
+    def current(cls) -> ThreadTask[Any] | None:
+        """Return the task that the calling thread runs, if it runs one."""
+        return getattr(cls._local, "task", None)
+
+    def _run(self, function: Callable[[], T]) -> None:
+        self._local.task = self
+        _deadlines.clear()
+        try:
+            self._result = function()
+        except BaseException as error:  # raised again where the task is awaited
+            self._error = error
+        finally:
+            self._ended.wake()
+
+    @property
+    def done(self) -> bool:
+        """True once it has ended."""
+        return self._ended._woken.is_set()
+
+    def cancel(self) -> None:
+        """Make its current or next wait on a turnout object raise `TaskCancelled`."""
+        self.cancelled = True
+        waiting = self.waiting
+        if waiting is not None:
+            waiting.wake()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        yield from self._ended.__await__()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class ThreadTimeout(AbstractAsyncContextManager["ThreadTimeout"]):
+    """Ends the waits of its body at a deadline; what does not wait on turnout is not interrupted."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.due = 0.0
+        self.expired = False
+
+    async def __aenter__(self) -> Self:
+        self.due = time.monotonic() + self._seconds
+        _deadlines.push(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _deadlines.pop(self)
+
+
+class _Deadlines(threading.local):
+    def __init__(self) -> None:
+        self._open: list[ThreadTimeout] = []
+
+    def push(self, timeout: ThreadTimeout) -> None:
+        self._open.append(timeout)
+
+    def pop(self, timeout: ThreadTimeout) -> None:
+        self._open.remove(timeout)
+
+    def clear(self) -> None:
+        self._open.clear()
+
+    def innermost(self) -> ThreadTimeout | None:
+        return min(self._open, key=lambda timeout: timeout.due, default=None)
+
+
+_deadlines = _Deadlines()
+
+
+class ThreadTimer:
+    """A call that the timer thread makes."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Callable[[], object] | None = callback
+
+    def cancel(self) -> None:
+        """Make sure it does not run."""
+        self.callback = None
+
+
+class TimerThread:
+    """One thread for all timers; started at the first."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, ThreadTimer]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._started = False
+
+    def call_at(self, due: float, callback: Callable[[], object]) -> ThreadTimer:
+        """Call `callback` at a time of the monotonic clock."""
+        timer = ThreadTimer(callback)
+        with self._changed:
+            heapq.heappush(self._due, (due, next(self._order), timer))
+            self._changed.notify()
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._run, name="turnout-timers", daemon=True).start()
+        return timer
+
+    def _run(self) -> NoReturn:
+        while True:
+            callback = self._next().callback
+            if callback is not None:
+                callback()
+
+    def _next(self) -> ThreadTimer:
+        with self._changed:
+            while True:
+                if not self._due:
+                    self._changed.wait()
+                elif (left := self._due[0][0] - time.monotonic()) > 0:
+                    self._changed.wait(left)
+                else:
+                    return heapq.heappop(self._due)[2]
+
+
+class ThreadsRuntime(Runtime):
+    """Plain threads; used by handlers that run in a thread, beside an event loop or without one."""
+
+    name = "threads"
+    _shared: ClassVar[ThreadsRuntime | None] = None
+
+    def __init__(self) -> None:
+        self._timers = TimerThread()
+
+    @classmethod
+    def shared(cls) -> ThreadsRuntime:
+        """Return the one runtime of the process's threads."""
+        if cls._shared is None:
+            cls._shared = cls()
+        return cls._shared
+
+    def time(self) -> float:
+        """Return the monotonic clock."""
+        return time.monotonic()
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> ThreadTimer:
+        """Call `callback` in the timer thread."""
+        return self._timers.call_at(time.monotonic() + delay, callback)
+
+    def waiter(self) -> Waiter:
+        """Return a fresh waiter."""
+        return ThreadWaiter()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> Task[T]:
+        """Drive a coroutine in a thread of its own."""
+        return ThreadTask(lambda: drive(coroutine), name)
+
+    def spawn_plain(self, function: Callable[[], T], *, name: str | None = None) -> Task[T]:
+        """Run a function in a thread of its own."""
+        return ThreadTask(function, name)
+
+    def call_inside(self, callback: Callable[[], object]) -> None:
+        """Call `callback` now: any thread is inside."""
+        callback()
+
+    def call_blocking(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Drive a coroutine in the calling thread."""
+        return drive(coroutine)
+
+    async def run_plain(self, function: Callable[[], T], *, name: str) -> T:
+        """Call the function: this thread may block."""
+        set_current_runtime(self)
+        return function()
+
+    def host(self, prepared: PreparedHandler) -> Host:
+        """Raise `UsageError`: no engine of this distribution serves sessions on plain threads."""
+        raise UsageError("sessions need an asyncio or gevent engine; threads only host handlers")
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Return a deadline for the waits of its body."""
+        return ThreadTimeout(seconds)

@@ -1,0 +1,30 @@
+"""Functions as stream handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from turnout.handlers.base import Result, StreamWebSocketHandler
+
+__all__ = ["FunctionHandler"]
+
+
+class FunctionHandler(StreamWebSocketHandler):
+    """A stream handler made of a function that takes the session, `async def` or plain."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        *,
+        partial: bool = False,
+        control_frames: bool = False,
+        sub_protocols: Sequence[str] = (),
+    ) -> None:
+        self.handle: Callable[[Any], Result] = function  # type: ignore[method-assign]  # that is the point
+        self.supports_partial_messages = partial  # type: ignore[misc]  # per function, not per class
+        self.receives_control_frames = control_frames  # type: ignore[misc]  # per function, not per class
+        self.sub_protocols = tuple(sub_protocols)
+
+    def __repr__(self) -> str:
+        return f"FunctionHandler({getattr(self.handle, '__qualname__', self.handle)!r})"

@@ -1,0 +1,280 @@
+"""One registry served through one strategy: routing, handshakes, sessions, and their end."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from turnout.close import CloseStatus
+from turnout.errors import ConnectionClosed, HandshakeRefused
+from turnout.handshake.interceptors import InterceptorChain
+from turnout.handshake.refusal import describe_request, log_refusal, refuse
+from turnout.http.blocking import BlockingRequest, BlockingResponse
+from turnout.runtime import set_current_runtime, settle
+from turnout.session.session import WebSocketSession
+from turnout.strategy import Upgrade
+
+if TYPE_CHECKING:
+    from turnout.http import ServerHttpRequest, ServerHttpResponse
+    from turnout.registration import HttpRegistration, WebSocketHandlerRegistration
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout.runtime import Runtime, Waiter
+    from turnout.session.connection import Connection
+    from turnout.strategy import RequestUpgradeStrategy
+
+__all__ = ["WebSocketService"]
+
+log = logging.getLogger("turnout.service")
+
+
+class WebSocketService:
+    """What an adapter holds: give it requests, it answers them or says that they are not its own.
+
+    Raises `UnsupportedOptionError` when the strategy cannot honour an option that was set.
+    """
+
+    def __init__(
+        self,
+        registry: WebSocketHandlerRegistry,
+        strategy: RequestUpgradeStrategy,
+        runtime: Runtime,
+    ) -> None:
+        self.registry = registry
+        self.strategy = strategy
+        self.runtime = runtime
+        self.draining = False
+        self._handshakes = 0
+        self._sessions: dict[str, WebSocketSession] = {}
+        self._drained: list[Waiter] = []
+        registry.join(self)
+
+    def __len__(self) -> int:
+        """Return how many sessions are open."""
+        return len(self._sessions)
+
+    def __bool__(self) -> bool:
+        return True
+
+    # Requests
+
+    def claims(self, request: ServerHttpRequest) -> bool:
+        """Tell whether a host that has routes of its own should leave this request to turnout.
+
+        It should when the path has a plain HTTP handler here, or when it has a WebSocket handler
+        and the request asks for an upgrade.
+        """
+        path = request.raw_path
+        if self.registry.find_http(path) is not None:
+            return True
+        return self.registry.find(path) is not None and asks_for_upgrade(request)
+
+    async def handle(self, request: ServerHttpRequest, response: ServerHttpResponse) -> bool:
+        """Answer a request; false, with nothing sent, when its path is not registered.
+
+        Returns when the response is sent or, after an upgrade, when the session is over.
+        """
+        set_current_runtime(self.runtime)
+        websocket = self.registry.find(request.raw_path)
+        http = self.registry.find_http(request.raw_path)
+        if http is not None and (websocket is None or not asks_for_upgrade(request)):
+            request.path_variables = http[1]
+            await self._answer(request, response, http[0])
+        elif websocket is not None:
+            request.path_variables = websocket[1]
+            await self._shake_hands(request, response, websocket[0])
+        else:
+            return False
+        return True
+
+    # WebSocket
+
+    async def _shake_hands(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        registration: WebSocketHandlerRegistration,
+    ) -> None:
+        self._handshakes += 1
+        pending = _Pending(self)
+        try:
+            await self._upgrade(request, response, registration, pending)
+        except HandshakeRefused as refused:
+            await response.send(refused.status, refused.headers, refused.body)
+        except Exception:
+            log.exception("a handshake failed; answered 500 (%s)", describe_request(request))
+            if response.started:
+                raise
+            await response.send(500)
+        finally:
+            pending.settle()
+
+    async def _upgrade(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        registration: WebSocketHandlerRegistration,
+        pending: _Pending,
+    ) -> None:
+        handshake = registration.handshake_handler or self.registry.handshake_handler
+        options, prepared = registration.options, registration.prepared
+        origins = registration.policy_for(request.raw_path)
+        handshake.check(request, self.strategy.supported_versions, origins)
+        self._check_room(request, options.max_connections)
+        attributes: dict[str, Any] = {}
+        chain = InterceptorChain(
+            registration.interceptors, request, response, prepared.original
+        )
+        await chain.before(attributes)
+        try:
+            negotiated = await handshake.negotiate(
+                request, response, prepared, attributes, options, self.strategy.capabilities
+            )
+
+            async def upgraded() -> None:
+                pending.settle()
+                await chain.after(None)
+
+            upgrade = Upgrade(
+                uri=request.uri,
+                headers=request.headers.copy(),
+                path_variables=request.path_variables,
+                attributes=attributes,
+                principal=negotiated.principal,
+                sub_protocol=negotiated.sub_protocol,
+                extensions=negotiated.extensions,
+                deflate=negotiated.deflate,
+                response_headers=negotiated.response_headers,
+                handler=prepared,
+                options=options,
+                service=self,
+                on_upgraded=upgraded,
+            )
+            await self.strategy.upgrade(request, response, upgrade)
+        except BaseException as error:
+            await chain.after(error)  # does nothing once the 101 was reported
+            raise
+
+    def _check_room(self, request: ServerHttpRequest, limit: int | None) -> None:
+        try:
+            if self.draining:
+                refuse(503, "The server is shutting down.", headers=[("Connection", "close")])
+            if limit is not None and len(self._sessions) + self._handshakes > limit:
+                refuse(503, "The server has as many connections as it takes.")
+        except HandshakeRefused as refused:
+            log_refusal(request, refused, type(self).__qualname__)
+            raise
+
+    def handshake_settled(self) -> None:
+        """Note that a handshake has become a session, or never will."""
+        self._handshakes -= 1
+
+    async def run_session(self, upgrade: Upgrade, connection: Connection) -> None:
+        """Run a session from its first message to the end of its handler."""
+        session = WebSocketSession(os.urandom(16).hex(), upgrade, connection, self.runtime)
+        connection.session = session
+        self._sessions[session.id] = session
+        self.registry.note_session(session)
+        if self.draining:
+            session.begin_close(CloseStatus(1001))
+        try:
+            await self.runtime.host(upgrade.handler).run(session, upgrade.handler)
+        finally:
+            session.finished()
+            del self._sessions[session.id]
+            self.registry.forget_session(session)
+            if not self._sessions:
+                self._wake_drained()
+
+    # Plain HTTP
+
+    async def _answer(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        registration: HttpRegistration,
+    ) -> None:
+        try:
+            if registration.colour == "async":
+                await settle(registration.handle(request, response))
+            else:
+                blocking = (
+                    BlockingRequest(request, self.runtime),
+                    BlockingResponse(response, self.runtime),
+                )
+                await self.runtime.run_plain(
+                    lambda: registration.handle(*blocking), name="turnout-http"
+                )
+        except ConnectionClosed:
+            log.debug("the client went before its answer was complete")
+            raise
+        except HandshakeRefused as refused:
+            await response.send(refused.status, refused.headers, refused.body)
+        except Exception:
+            log.exception("an HTTP handler raised (%s)", describe_request(request))
+            if response.started:
+                raise
+            await response.send(500)
+        else:
+            if not response.started:
+                log.error("an HTTP handler answered nothing (%s)", describe_request(request))
+                await response.send(500)
+
+    # The end
+
+    async def drain(
+        self, timeout: float | None = None, code: int = 1001, reason: str = ""
+    ) -> None:
+        """Refuse new handshakes, close every session, and return when all are over.
+
+        Each session has its own `close_timeout` for the peer and the handler; after `timeout`
+        seconds (default: none of its own) what is left is cut and no longer waited for. Raises
+        `InvalidCloseError` for a code or reason that may not be sent.
+        """
+        status = CloseStatus(code, reason).check_sendable()
+        self.draining = True
+        for session in list(self._sessions.values()):
+            session.begin_close(status)
+        if not self._sessions:
+            return
+        waiter = self.runtime.waiter()
+        self._drained.append(waiter)
+        longest = max(s.options.close_timeout for s in self._sessions.values())
+        limit = longest + GRACE if timeout is None else timeout
+        timer = self.runtime.call_later(limit, waiter.wake)
+        await waiter
+        timer.cancel()
+        for session in list(self._sessions.values()):
+            log.warning("session %s did not end while draining; it is cut", session.id)
+            session.connection.abort()
+
+    def _wake_drained(self) -> None:
+        waiters, self._drained = self._drained, []
+        for waiter in waiters:
+            waiter.wake()
+
+
+GRACE = 1.0
+"""Seconds for `after_connection_closed` of sessions that were cut at their `close_timeout`."""
+
+
+class _Pending:
+    """A handshake that counts against `max_connections` until it is settled."""
+
+    __slots__ = ("_service",)
+
+    def __init__(self, service: WebSocketService) -> None:
+        self._service: WebSocketService | None = service
+
+    def settle(self) -> None:
+        """Count no more; harmless when repeated."""
+        if self._service is not None:
+            self._service.handshake_settled()
+            self._service = None
+
+
+def asks_for_upgrade(request: ServerHttpRequest) -> bool:
+    """Tell whether a request means to become a WebSocket, however badly it is made."""
+    if request.method == "CONNECT":
+        return True
+    return "websocket" in request.headers.get("upgrade", "").lower()

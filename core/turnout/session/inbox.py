@@ -1,0 +1,124 @@
+"""What a session has received and its handler has not taken yet: bounded, in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from turnout.errors import UsageError
+
+if TYPE_CHECKING:
+    from turnout.messages import Message
+    from turnout.runtime import Runtime, Waiter
+    from turnout.session.connection import Connection
+
+__all__ = ["Inbox", "RuntimeInbox", "weight"]
+
+OVERHEAD = 64
+"""What a message weighs besides its payload, so that a flood of empty ones is bounded too."""
+
+
+def weight(message: Message) -> int:
+    """Return what a message counts against a buffer limit, in bytes."""
+    return len(message.payload) + OVERHEAD
+
+
+class Inbox(ABC):
+    """Messages between the engine, which puts them in, and the handler, which takes them out.
+
+    Over `limit` bytes the engine is told to stop reading; below half of it, to go on.
+    """
+
+    __slots__ = ("_connection", "_limit", "_messages", "_size", "consumer", "ended", "on_end", "paused")
+
+    def __init__(self, connection: Connection, limit: int | None) -> None:
+        self._connection = connection
+        self._limit = limit
+        self._messages: deque[Message] = deque()
+        self._size = 0
+        self.paused = False
+        self.ended = False
+        self.consumer: Callable[[Message], None] | None = None
+        """Takes a message at once, when nothing is waiting before it."""
+        self.on_end: Callable[[], None] | None = None
+
+    def put(self, message: Message) -> None:
+        """Add one message, or hand it to the consumer that waits for it."""
+        if self.consumer is not None:
+            self.consumer(message)
+            return
+        self._messages.append(message)
+        self._size += weight(message)
+        if self._limit is not None and self._size > self._limit and not self.paused:
+            self.paused = True
+            self._connection.pause_reading()
+        self._wake()
+
+    def end(self) -> None:
+        """Note that nothing more will come; what is here can still be taken."""
+        self.ended = True
+        if self.on_end is not None:
+            self.on_end()
+        self._wake()
+
+    def clear(self) -> None:
+        """Drop what has not been taken and let the engine read on, to see the closing frame."""
+        self._messages.clear()
+        self._size = 0
+        self._read_on()
+
+    def take(self) -> Message | None:
+        """Return the oldest message, or None when there is none now."""
+        if not self._messages:
+            return None
+        message = self._messages.popleft()
+        self._size -= weight(message)
+        if self.paused and self._size * 2 <= (self._limit or 0):
+            self._read_on()
+        return message
+
+    def _read_on(self) -> None:
+        if self.paused:
+            self.paused = False
+            self._connection.resume_reading()
+
+    @abstractmethod
+    def _wake(self) -> None:
+        """Let the one who waits in `next` look again."""
+
+    @abstractmethod
+    async def next(self) -> Message | None:
+        """Return the oldest message, waiting for one; None when the connection has ended."""
+
+
+class RuntimeInbox(Inbox):
+    """An inbox whose handler runs in the session's own runtime."""
+
+    __slots__ = ("_runtime", "_waiter")
+
+    def __init__(self, connection: Connection, limit: int | None, runtime: Runtime) -> None:
+        super().__init__(connection, limit)
+        self._runtime = runtime
+        self._waiter: Waiter | None = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            self._waiter.wake()
+
+    async def next(self) -> Message | None:
+        """Return the oldest message, waiting for one; None when the connection has ended."""
+        message = self.take()
+        while message is None:
+            if self.ended:
+                return None
+            if self._waiter is not None:
+                raise UsageError("two tasks receive from one session; let one do it")
+            self._waiter = self._runtime.waiter()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+            message = self.take()
+        return message

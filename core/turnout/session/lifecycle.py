@@ -1,0 +1,236 @@
+"""The life of a handler over one session: established, messages, closed exactly once.
+
+Written once, as a coroutine. On asyncio it is awaited by the connection's task; on gevent and on
+threads it is driven directly, where every wait blocks. A *face* is what the handler sees: the
+session itself, or its blocking view.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+from turnout.close import GOING_AWAY, NO_CLOSE_FRAME, NORMAL, SERVER_ERROR, CloseStatus
+from turnout.errors import ConnectionClosed
+from turnout.runtime import settle
+
+if TYPE_CHECKING:
+    from turnout.handlers.traits import PreparedHandler
+    from turnout.messages import Message
+    from turnout.runtime import Waiter
+    from turnout.session.inbox import Inbox
+    from turnout.session.session import WebSocketSession
+
+__all__ = ["Control", "Lifecycle", "SessionControl", "Stepper"]
+
+log = logging.getLogger("turnout.handler")
+
+
+class Control(ABC):
+    """What the life of a handler needs of its session, from wherever the handler runs."""
+
+    @abstractmethod
+    async def next(self) -> Message | None:
+        """Return the next message; None when the connection has ended."""
+
+    @abstractmethod
+    async def close(self, status: CloseStatus) -> None:
+        """Close, and return when the session is closed."""
+
+    @abstractmethod
+    async def wait_closed(self) -> CloseStatus:
+        """Return how the session ended, when it has."""
+
+
+class SessionControl(Control):
+    """The control of a handler that runs in the session's own runtime."""
+
+    def __init__(self, session: WebSocketSession) -> None:
+        self._session = session
+
+    async def next(self) -> Message | None:
+        """Return the next message; None when the connection has ended."""
+        return await self._session._inbox.next()
+
+    async def close(self, status: CloseStatus) -> None:
+        """Close, and return when the session is closed."""
+        await self._session.close(status.code, status.reason)
+
+    async def wait_closed(self) -> CloseStatus:
+        """Return how the session ended, when it has."""
+        return await self._session.wait_closed()
+
+
+class Stepper(Protocol):
+    """Runs a coroutine inside the connection's task up to its first suspension."""
+
+    def step(self, coroutine: Coroutine[Any, Any, object]) -> Suspended | None:
+        """Return it with what it suspended on, or None when it has ended; raise what it raised."""
+
+    async def resume(self, coroutine: Coroutine[Any, Any, object], suspended_on: object) -> None:
+        """Run the rest of it inside the connection's task, which awaits this."""
+
+    async def park(self, waiter: Waiter, pending: Callable[[], Suspended | None]) -> None:
+        """Wait; pass a cancellation that comes meanwhile on to what is pending."""
+
+
+Suspended = tuple[Coroutine[Any, Any, object], object]
+
+
+class Lifecycle:
+    """One handler over one session, from established to closed."""
+
+    def __init__(
+        self,
+        prepared: PreparedHandler,
+        session: WebSocketSession,
+        face: Any,
+        control: Control,
+        stepper: Stepper | None = None,
+    ) -> None:
+        self._prepared = prepared
+        self._handler: Any = prepared.handler
+        self._session = session
+        self._face = face
+        self._control = control
+        self._stepper = stepper
+        self._closed_token = [self]
+
+    async def run(self) -> None:
+        """Serve until the session is over, then tell the handler so; raises cancellation only."""
+        try:
+            await self.serve()
+        finally:
+            self._session._closing.on_deadline(None)
+            await self.finish()
+
+    async def serve(self) -> None:
+        """Run the handler while the session is open, and close the session behind it."""
+        try:
+            if self._prepared.shape == "stream":
+                await settle(self._handler.handle(self._face))
+                await self._control.close(NORMAL)
+            else:
+                await settle(self._handler.after_connection_established(self._face))
+                await self._messages()
+        except ConnectionClosed as error:
+            if self._session.is_open:  # it was another session's
+                await self._failed(error)
+        except Exception as error:
+            await self._failed(error)
+
+    async def _failed(self, error: Exception) -> None:
+        log.error(
+            "the handler of session %s raised; closing with 1011", self._session.id, exc_info=error
+        )
+        await self._control.close(SERVER_ERROR)
+
+    async def finish(self) -> None:
+        """Call `after_connection_closed` when the session is closed; once, whoever asks."""
+        try:
+            if self._session.is_open:  # the serving was cancelled
+                await self._control.close(GOING_AWAY)
+            else:
+                await self._control.wait_closed()
+        finally:
+            if self._claim_closed():
+                await self._tell_closed(self._session.close_status or NO_CLOSE_FRAME)
+
+    def _claim_closed(self) -> bool:
+        """Return true to the first caller only; `list.pop` is atomic on threads too."""
+        try:
+            self._closed_token.pop()
+        except IndexError:
+            return False
+        return True
+
+    async def _tell_closed(self, status: CloseStatus) -> None:
+        try:
+            error = self._session.transport_error
+            if error is not None:
+                await settle(self._handler.handle_transport_error(self._face, error))
+        except Exception:
+            log.exception("handle_transport_error of session %s raised", self._session.id)
+        try:
+            await settle(self._handler.after_connection_closed(self._face, status))
+        except Exception:
+            log.exception("after_connection_closed of session %s raised", self._session.id)
+
+    # Messages of a callback handler
+
+    async def _messages(self) -> None:
+        if self._stepper is not None:
+            await SteppedMessages(self._handler, self._session, self._stepper).run()
+            return
+        handle = self._handler.handle_message
+        while (message := await self._control.next()) is not None:
+            result = handle(self._face, message)
+            if result is not None:
+                await result
+
+
+class SteppedMessages:
+    """Callbacks of an `async def` handler that run where the engine delivers the message.
+
+    While nothing is waiting, the inbox hands each message over at once and the callback is stepped
+    there, inside the connection's task and context. If it suspends, the connection's task takes
+    coroutine and awaited object over; messages that come meanwhile wait in the inbox.
+    """
+
+    __slots__ = ("_error", "_handle", "_inbox", "_parked", "_pending", "_session", "_stepper")
+
+    def __init__(self, handler: Any, session: WebSocketSession, stepper: Stepper) -> None:
+        self._handle = handler.handle_message
+        self._session = session
+        self._inbox: Inbox = session._inbox
+        self._stepper = stepper
+        self._pending: Suspended | None = None
+        self._parked: Waiter | None = None
+        self._error: BaseException | None = None
+
+    async def run(self) -> None:
+        """Handle messages until the connection has ended."""
+        inbox, session = self._inbox, self._session
+        while True:
+            while (message := inbox.take()) is not None:
+                result = self._handle(session, message)
+                if result is not None:
+                    await result
+            if inbox.ended:
+                return
+            await self._park()
+
+    async def _park(self) -> None:
+        self._parked = session_waiter = self._session._runtime.waiter()
+        self._inbox.consumer = self._consume
+        self._inbox.on_end = session_waiter.wake
+        try:
+            await self._stepper.park(session_waiter, self._take_pending)
+        finally:
+            self._inbox.consumer = self._inbox.on_end = None
+        if self._error is not None:
+            raise self._error
+        pending = self._take_pending()
+        if pending is not None:
+            await self._stepper.resume(*pending)
+
+    def _take_pending(self) -> Suspended | None:
+        pending, self._pending = self._pending, None
+        return pending
+
+    def _consume(self, message: Message) -> None:
+        try:
+            coroutine = self._handle(self._session, message)
+            if coroutine is None:
+                return
+            self._pending = self._stepper.step(coroutine)
+        except BaseException as error:  # raised again by the connection's task, in _park
+            self._error = error
+        else:
+            if self._pending is None:
+                return
+        self._inbox.consumer = None
+        assert self._parked is not None
+        self._parked.wake()

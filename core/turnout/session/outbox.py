@@ -1,0 +1,303 @@
+"""What a session is to send and its engine has not taken yet: bounded in size and in time.
+
+The engine takes messages one at a time. While it takes them, a send is one call and returns at
+once. When it says `pause_writing`, messages wait here, their senders with them; `send_buffer`
+bounds how many bytes may wait, `send_timeout` for how long the first of them may. The timer runs
+by itself, so that a single stuck send is noticed though nobody else sends.
+
+A fragmented message is not interrupted: whole messages wait until its last piece was handed over.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from turnout.errors import UsageError
+from turnout.messages import Message
+from turnout.options import Overflow
+from turnout.protocol.prepared import PreparedMessage
+from turnout.session.inbox import OVERHEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from turnout.errors import ConnectionClosed
+    from turnout.options import WebSocketOptions
+    from turnout.runtime import Runtime, Timer, Waiter
+    from turnout.session.connection import Connection
+
+__all__ = ["Outbox", "Waiting"]
+
+SLICE = 256
+"""Sends in a row that complete at once before the sender lets others run."""
+
+
+class Waiting:
+    """A message that waits to be handed over, and whoever waits with it."""
+
+    __slots__ = ("error", "item", "settled", "size", "waiter")
+
+    def __init__(self, item: Message | PreparedMessage | None, size: int) -> None:
+        self.item = item
+        self.size = size
+        self.waiter: Waiter | None = None
+        self.settled = False
+        self.error: ConnectionClosed | None = None
+
+    def settle(self, error: ConnectionClosed | None = None) -> None:
+        """Let the sender go on: handed over, dropped, or failed with `error`."""
+        self.settled = True
+        self.error = error
+        if self.waiter is not None:
+            self.waiter.wake()
+
+    async def wait(self, runtime: Runtime) -> None:
+        """Return when the message was handed over or dropped; raise when it never will be."""
+        if not self.settled:
+            self.waiter = runtime.waiter()
+            await self.waiter
+        if self.error is not None:
+            raise self.error
+
+
+class Outbox:
+    """The serialised, bounded way out of a session."""
+
+    __slots__ = (
+        "_connection",
+        "_held",
+        "_limit",
+        "_on_drained",
+        "_on_overflow",
+        "_open_kind",
+        "_overflow",
+        "_queue",
+        "_runtime",
+        "_sending",
+        "_size",
+        "_slice",
+        "_timeout",
+        "_timer",
+        "_writable",
+        "dropped",
+        "error",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        runtime: Runtime,
+        options: WebSocketOptions,
+        on_overflow: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._runtime = runtime
+        self._limit = options.send_buffer
+        self._timeout = options.send_timeout
+        self._overflow = options.overflow
+        self._on_overflow = on_overflow
+        self._on_drained: Callable[[], None] | None = None
+        self._queue: deque[Waiting] = deque()
+        self._held: deque[Waiting] = deque()
+        self._size = 0
+        self._slice = SLICE
+        self._writable = True
+        self._sending = False
+        self._open_kind: type[Message] | None = None
+        self._timer: Timer | None = None
+        self.error: Callable[[], ConnectionClosed] | None = None
+        """Set once the session is closing: makes what a sender gets."""
+        self.dropped = 0
+        """Messages dropped because the peer was too slow."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits to be handed over."""
+        return self._size
+
+    def post(self, item: Message | PreparedMessage) -> Waiting | None:
+        """Send a message without waiting; None when the engine took it, else what waits.
+
+        Raises `ConnectionClosed` when the session is not open any more.
+        """
+        if self.error is not None:
+            raise self.error()
+        whole = type(item) is PreparedMessage or (item.is_first and item.is_last)  # type: ignore[union-attr]  # narrowed by the test before
+        if whole and self._writable and not self._sending and not self._queue:
+            if self._open_kind is None:
+                return self._send_now(item)
+        return self._enqueue(item, whole)
+
+    async def send(self, item: Message | PreparedMessage) -> None:
+        """Send a message; return when the engine has taken it."""
+        waiting = self.post(item)
+        if waiting is not None:
+            await waiting.wait(self._runtime)
+
+    def _send_now(self, item: Message | PreparedMessage) -> Waiting | None:
+        self._sending = True
+        try:
+            self._hand_over(item)
+        finally:
+            self._sending = False
+        if self._queue and self._writable:  # posted while a blocking engine was sending
+            self._flush()
+        self._slice -= 1
+        return None if self._slice else self._yield()
+
+    def _hand_over(self, item: Message | PreparedMessage) -> None:
+        if type(item) is PreparedMessage:
+            self._connection.send_prepared(item)
+        else:
+            self._connection.send(item)  # type: ignore[arg-type]  # not prepared, so a Message
+
+    def _yield(self) -> Waiting:
+        """Make a sender that never has to wait give way now and then."""
+        self._slice = SLICE
+        pause = Waiting(None, 0)
+        self._runtime.call_later(0, pause.settle)
+        return pause
+
+    # Waiting
+
+    def _enqueue(self, item: Message | PreparedMessage, whole: bool) -> Waiting | None:
+        if self._limit is not None and self._size > self._limit:
+            self._make_room()
+        message = item.message if isinstance(item, PreparedMessage) else item
+        waiting = Waiting(item, len(message.payload) + OVERHEAD)
+        if not message.is_first:
+            self._check_continues(message)
+        elif self._open_kind is not None:
+            self._size += waiting.size
+            self._held.append(waiting)
+            self._arm()
+            return waiting
+        if not whole:
+            self._open_kind = None if message.is_last else type(message)
+        self._size += waiting.size
+        self._queue.append(waiting)
+        if message.is_last and not whole:
+            self._release_held()
+        self._flush()
+        if waiting.settled:
+            return None
+        self._arm()
+        return waiting
+
+    def _check_continues(self, message: Message) -> None:
+        if self._open_kind is not type(message):
+            raise UsageError(
+                "a piece with is_first=False continues a message of its own kind that was begun"
+                " with is_last=False; begin one first"
+            )
+
+    def _release_held(self) -> None:
+        while self._held and self._open_kind is None:
+            waiting = self._held.popleft()
+            item = waiting.item
+            if isinstance(item, Message) and not item.is_last:
+                self._open_kind = type(item)
+            self._queue.append(waiting)
+
+    def _flush(self) -> None:
+        if self._sending:
+            return
+        self._sending = True
+        try:
+            while self._queue and self._writable:
+                waiting = self._queue.popleft()
+                self._size -= waiting.size
+                if waiting.item is not None:
+                    self._hand_over(waiting.item)
+                waiting.settle()
+                self._disarm()
+        finally:
+            self._sending = False
+        if self._queue or self._held:
+            self._arm()
+        if not self._queue and self._on_drained is not None:
+            drained, self._on_drained = self._on_drained, None
+            drained()
+
+    # The engine's say
+
+    def pause(self) -> None:
+        """Keep messages here from now on."""
+        self._writable = False
+
+    def resume(self) -> None:
+        """Hand over what waits, as far as the engine takes it."""
+        self._writable = True
+        if self._queue:
+            self._flush()
+
+    # Limits
+
+    def _arm(self) -> None:
+        if self._timer is None and self._timeout is not None:
+            self._timer = self._runtime.call_later(self._timeout, self._timed_out)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _timed_out(self) -> None:
+        self._timer = None
+        if not self._queue and not self._held:
+            return
+        if self._overflow is Overflow.TERMINATE or not self._drop_oldest():
+            self._on_overflow()
+        else:
+            self._arm()
+
+    def _make_room(self) -> None:
+        """Apply the overflow policy before a message is added to a full buffer."""
+        if self._overflow is Overflow.DROP:
+            while self._limit is not None and self._size > self._limit and self._drop_oldest():
+                pass
+            return
+        self._on_overflow()
+        if self.error is not None:
+            raise self.error()
+
+    def _drop_oldest(self) -> bool:
+        """Drop the oldest whole message; pieces of a begun message must stay."""
+        for queue in (self._queue, self._held):
+            for index, waiting in enumerate(queue):
+                item = waiting.item
+                if isinstance(item, PreparedMessage) or (item is not None and item.is_whole):
+                    del queue[index]
+                    self._size -= waiting.size
+                    self.dropped += 1
+                    waiting.settle()
+                    return True
+        return False
+
+    # The end
+
+    def when_drained(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once everything that waits was handed over, now if nothing waits.
+
+        Whole messages held back by a fragmented one that was never finished do not count.
+        """
+        if self._queue or self._sending:
+            self._on_drained = callback
+        else:
+            callback()
+
+    def shut(self, error: Callable[[], ConnectionClosed]) -> None:
+        """Refuse further messages; what waits stays to be handed over."""
+        self.error = error
+
+    def discard(self) -> None:
+        """Fail everyone who waits, now."""
+        self._disarm()
+        self._on_drained = None
+        waiting = [*self._queue, *self._held]
+        self._queue.clear()
+        self._held.clear()
+        self._size = 0
+        for one in waiting:
+            one.settle(None if self.error is None else self.error())
