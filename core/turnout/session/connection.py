@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from turnout.close import CloseStatus
     from turnout.http.request import Address
     from turnout.messages import Message
+    from turnout.protocol.prepared import PreparedMessage
     from turnout.session.session import WebSocketSession
 
 __all__ = ["Connection"]
@@ -40,6 +41,10 @@ class Connection(ABC):
         May call `session.pause_writing()` when the engine wants no more for now. Never suspends;
         on gevent it may block the calling greenlet only.
         """
+
+    def send_prepared(self, prepared: PreparedMessage) -> None:
+        """Hand over a message that many connections get; engines that frame it reuse its bytes."""
+        self.send(prepared.message)
 
     @abstractmethod
     def send_close(self, status: CloseStatus) -> None:

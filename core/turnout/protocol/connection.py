@@ -1,0 +1,255 @@
+"""The standard driver on a transport: what a session calls, and what a byte stream calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
+from turnout.protocol.driver import CloseReceived, Driver, Failed
+from turnout.session.connection import Connection
+
+if TYPE_CHECKING:
+    from turnout.close import CloseStatus
+    from turnout.options import WebSocketOptions
+    from turnout.protocol.driver import Event
+    from turnout.protocol.extensions import DeflateParameters
+    from turnout.protocol.prepared import PreparedMessage
+    from turnout.protocol.transport import Transport
+
+__all__ = ["StandardConnection"]
+
+# Above this, corked bytes leave at once, so that the transport can say that it has enough.
+CORK_LIMIT: Final = 64 * 1024
+
+
+class StandardConnection(Connection):
+    """A WebSocket on any transport: a `Connection` to the session, a protocol to the transport.
+
+    Make it the transport's protocol, set `session`, then call `start()`; bytes that come earlier,
+    and `early_data` that came with the request, wait until then.
+
+    *Corking*: what is sent while `data_received` runs leaves in one write at its end. Code that
+    blocks in there (a handler on gevent) calls `flush()` first.
+
+    *Closing*: a socket that is closed with unread input makes the kernel send RST, and the peer
+    may lose our close frame (RFC 6455 section 7.1.1). So `close()` ends the outbound half only
+    and discards what still comes, until the peer's end of stream; the session bounds that time
+    with `abort()`. Once both close frames are through, nothing is unread: it closes at once.
+
+    After `send_close` data messages that still come are discarded, and reading goes on whatever
+    the session has paused, because the peer's close frame is behind them.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None = None,
+        *,
+        partial: bool = False,
+        early_data: bytes = b"",
+    ) -> None:
+        self.native = transport.native
+        self.local_address = transport.local_address
+        self.remote_address = transport.remote_address
+        self._transport = transport
+        self._driver = Driver(options, deflate, partial)
+        self._driver.receive_data(early_data)
+        self._started = False
+        self._lost: tuple[Exception | None] | None = None
+        self._reading = False
+        self._transport_paused = False
+        self._delivering = False
+        self._corked: list[bytes] = []
+        self._corked_size = 0
+        self._writing_paused = False
+        self._late_pong: bytes | None = None
+        self._close_sent = False
+        self._close_received = False
+        self._failed = False
+        self._lingering = False
+        self._input_ended = False
+
+    # What the session calls...
+
+    def start(self) -> None:
+        """Begin to read: first what came early."""
+        self._started = True
+        if self._writing_paused:
+            self.session.pause_writing()
+        self.resume_reading()
+        if self._lost is not None:
+            self.session.connection_lost(*self._lost)
+
+    def send(self, message: Message) -> None:
+        """Write one message; raise what `FrameEncoder.encode` raises, then nothing is written."""
+        self._write(self._driver.encode(message))
+
+    def send_prepared(self, prepared: PreparedMessage) -> None:
+        """Write a message that other connections get too."""
+        self._write(self._driver.encode_prepared(prepared))
+
+    def send_close(self, status: CloseStatus) -> None:
+        """Write the close frame; 1005 stands for one without a code."""
+        self._write(self._driver.encode_close(status))
+        self._close_sent = True
+        self._late_pong = None
+        self.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Deliver nothing until `resume_reading`, and hold the peer back."""
+        if not self._close_sent:
+            self._reading = False
+            self._pause_transport()
+
+    def resume_reading(self) -> None:
+        """Deliver what is left, then let the transport read again."""
+        if self._reading or self._lingering:
+            return
+        self._reading = True
+        if not self._delivering:
+            self._deliver()
+        if self._reading:
+            self._resume_transport()
+
+    def flush(self) -> None:
+        """Write what is corked."""
+        if self._corked:
+            data = self._corked[0] if len(self._corked) == 1 else b"".join(self._corked)
+            self._corked.clear()
+            self._corked_size = 0
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """End the connection when all is written and the peer has had the chance to read it."""
+        self.flush()
+        self._reading = False
+        if self._input_ended or (self._close_sent and self._close_received):
+            self._transport.close()
+        elif not self._lingering:
+            self._lingering = True
+            self._transport.write_eof()
+            self._resume_transport()
+
+    def abort(self) -> None:
+        """Cut the connection now; what is corked or buffered is lost."""
+        self._reading = False
+        self._corked.clear()
+        self._transport.abort()
+
+    # What the transport calls...
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes that the peer sent, and deliver what they hold unless reading is paused."""
+        if self._lingering:
+            return
+        self._driver.receive_data(data)
+        if self._reading:
+            self._deliver()
+        else:
+            self._pause_transport()
+
+    def eof_received(self) -> bool:
+        """Note that the peer sends no more; what it sent is delivered first.
+
+        True keeps the outbound half open, as asyncio has it, for the close frame.
+        """
+        self._input_ended = True
+        self._driver.receive_eof()
+        if self._lingering:
+            self._transport.close()
+        elif self._reading:
+            self._end_input()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note that the connection is gone; what was held back by the session is dropped."""
+        self._reading = False
+        self._corked.clear()
+        if self._started:
+            self.session.connection_lost(error)
+        else:
+            self._lost = (error,)
+
+    def pause_writing(self) -> None:
+        """Pass on that the transport has enough for now."""
+        self._writing_paused = True
+        if self._started:
+            self.session.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on that the transport takes more, after the pong that had to wait."""
+        self._writing_paused = False
+        if self._late_pong is not None:
+            pong, self._late_pong = self._late_pong, None
+            self._answer_ping(pong)
+        if self._started:
+            self.session.resume_writing()
+
+    # In between...
+
+    def _deliver(self) -> None:
+        self._delivering = True  # from here on, writes are corked
+        try:
+            next_event = self._driver.next_event
+            while self._reading:
+                event = next_event()
+                if event is None:
+                    break
+                kind = type(event)
+                if kind is not TextMessage and kind is not BinaryMessage:
+                    self._deliver_control(event)
+                elif not self._close_sent:
+                    self.session.message_received(event)
+        finally:
+            self._delivering = False
+            self.flush()
+        if self._input_ended and self._reading:
+            self._end_input()
+
+    def _deliver_control(self, event: Event) -> None:
+        if isinstance(event, PingMessage):
+            self._answer_ping(event.payload)
+            self.session.ping_received(event)
+        elif isinstance(event, PongMessage):
+            self.session.pong_received(event)
+        elif isinstance(event, CloseReceived):
+            self._close_received = True
+            self.session.close_received(event.status)
+        elif isinstance(event, Failed):
+            self._failed = True
+            self.session.failed(event.status, event.error)
+
+    def _answer_ping(self, payload: bytes) -> None:
+        if self._close_sent:
+            return
+        if self._writing_paused:
+            # RFC 6455 section 5.5.3 lets us answer the latest ping only: a flood of pings from a
+            # peer that does not read fills no memory.
+            self._late_pong = payload
+        else:
+            self._write(self._driver.encode(PongMessage(payload)))
+
+    def _write(self, data: bytes) -> None:
+        if not self._delivering:
+            self._transport.write(data)
+            return
+        self._corked.append(data)
+        self._corked_size += len(data)
+        if self._corked_size >= CORK_LIMIT:
+            self.flush()
+
+    def _end_input(self) -> None:
+        # A peer that sent a close frame, or broke the protocol, is still owed ours.
+        if not self._close_received and not self._failed:
+            self._transport.close()
+
+    def _pause_transport(self) -> None:
+        if not self._transport_paused:
+            self._transport_paused = True
+            self._transport.pause_reading()
+
+    def _resume_transport(self) -> None:
+        if self._transport_paused:
+            self._transport_paused = False
+            self._transport.resume_reading()
