@@ -7,6 +7,7 @@ or as an offered sub-protocol. Queries end up in logs: turnout never logs one un
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -59,7 +60,7 @@ def sub_protocol_token(announced_by: str = "bearer") -> TokenSource:
 
     def from_offers(request: ServerHttpRequest) -> str | None:
         offers = request.headers.get_list("sec-websocket-protocol")
-        for announced, token in zip(offers, offers[1:], strict=False):
+        for announced, token in itertools.pairwise(offers):
             if announced.lower() == announced_by.lower():
                 request.attributes[CREDENTIAL_OFFER] = CredentialOffer(announced, token)
                 return token
