@@ -1,0 +1,88 @@
+"""What the test subject reports about its own side, as it comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+__all__ = ["Event", "EventLog"]
+
+Event: TypeAlias = dict[str, Any]
+
+
+class EventLog:
+    """Reads the subject's pipe in a thread of its own; `write_end` is for the server's process."""
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe()
+        self._events: list[Event] = []
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._read, name="subject-events", daemon=True)
+        self._thread.start()
+
+    def started(self) -> None:
+        """Note that the server's process has its end of the pipe; ours must not keep it open."""
+        os.close(self.write_end)
+
+    def close(self) -> None:
+        """Wait until everything was read; the server's process has ended."""
+        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            raise TimeoutError("somebody still holds the events' pipe after the server has ended")
+
+    def of(self, token: str, event: str) -> list[Event]:
+        """Return what has been reported so far."""
+        with self._changed:
+            return self._matching(token, event)
+
+    def wait_for(
+        self, token: str, event: str, *, count: int = 1, timeout: float = 10.0
+    ) -> list[Event]:
+        """Return the events of that name once there are `count` of them."""
+        return self.wait_until(
+            lambda: self._matching(token, event),
+            lambda found: len(found) >= count,
+            f"{count} × {event!r} of {token!r}",
+            timeout,
+        )
+
+    def wait_until(
+        self,
+        look: Callable[[], list[Event]],
+        holds: Callable[[list[Event]], bool],
+        wanted: str,
+        timeout: float,
+    ) -> list[Event]:
+        """Return what `look` finds once it satisfies `holds`; raise `TimeoutError`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: holds(look()), timeout):
+                raise TimeoutError(f"waited for {wanted}, seen: {self._events[-20:]}")
+            return look()
+
+    def wait_until_quiet(self, token: str, event: str, *, quiet: float) -> list[Event]:
+        """Return the events of that name once no more came for `quiet` seconds."""
+        found = self.of(token, event)
+        deadline = time.monotonic() + 30
+        with self._changed:
+            while self._changed.wait_for(
+                lambda: len(self._matching(token, event)) > len(found), quiet
+            ):
+                found = self._matching(token, event)
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{event!r} of {token!r} does not end")
+            return found
+
+    def _matching(self, token: str, event: str) -> list[Event]:
+        return [one for one in self._events if one["token"] == token and one["event"] == event]
+
+    def _read(self) -> None:
+        with open(self._read_end, "rb") as lines:  # noqa: PTH123  # a descriptor, not a path
+            for line in lines:
+                event = json.loads(line)
+                with self._changed:
+                    self._events.append(event)
+                    self._changed.notify_all()

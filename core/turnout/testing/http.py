@@ -1,0 +1,116 @@
+"""HTTP/1.1 from the client's side: handshake requests of any kind, and responses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from turnout.headers import Headers
+from turnout.testing.stream import ByteStream, EndOfStream
+
+__all__ = ["HandshakeRequest", "HttpResponse", "accept_key", "read_response"]
+
+ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+
+
+def accept_key(key: str) -> str:
+    """Return the `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2)."""
+    digest = hashlib.sha1(key.encode() + ACCEPT_GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def _fresh_key() -> str:
+    return base64.b64encode(os.urandom(16)).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandshakeRequest:
+    """An opening handshake; a field that is None is left out, so that any check can be failed."""
+
+    target: str
+    host: str = "localhost"
+    method: str = "GET"
+    http_version: str = "HTTP/1.1"
+    upgrade: str | None = "websocket"
+    connection: str | None = "Upgrade"
+    key: str | None = field(default_factory=_fresh_key)
+    version: str | None = "13"
+    origin: str | None = None
+    protocols: str | None = None
+    extensions: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the request as bytes."""
+        lines = [f"{self.method} {self.target} {self.http_version}", f"Host: {self.host}"]
+        lines += [f"{name}: {value}" for name, value in self._fields() if value is not None]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def _fields(self) -> Iterator[tuple[str, str | None]]:
+        yield "Upgrade", self.upgrade
+        yield "Connection", self.connection
+        yield "Sec-WebSocket-Key", self.key
+        yield "Sec-WebSocket-Version", self.version
+        yield "Origin", self.origin
+        yield "Sec-WebSocket-Protocol", self.protocols
+        yield "Sec-WebSocket-Extensions", self.extensions
+        yield from self.headers
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A response as it was read; a 101 has no body."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+
+def read_response(stream: ByteStream, *, head_only: bool = False) -> HttpResponse:
+    """Read one response: status line, headers and the body that they announce.
+
+    Raises `ValueError` for what is not HTTP/1.1. `head_only` leaves the body on the stream.
+    """
+    head = stream.read_until(b"\r\n\r\n").decode("latin-1")
+    status_line, *lines = head.split("\r\n")[:-2]
+    protocol, status, *_ = status_line.split(" ", 2)
+    if protocol not in ("HTTP/1.1", "HTTP/1.0"):
+        raise ValueError(f"not an HTTP response: {status_line!r}")
+    headers = Headers.trusted(_split_field(line) for line in lines)
+    no_body = head_only or status in ("101", "204", "304")
+    return HttpResponse(int(status), headers, b"" if no_body else _read_body(stream, headers))
+
+
+def _split_field(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise ValueError(f"not a header line: {line!r}")
+    return name, value.strip()
+
+
+def _read_body(stream: ByteStream, headers: Headers) -> bytes:
+    if headers.get("Transfer-Encoding", "").lower() == "chunked":
+        return b"".join(read_chunks(stream))
+    if "Content-Length" in headers:
+        return stream.read_exactly(int(headers["Content-Length"]))
+    return stream.read_to_end()
+
+
+def read_chunks(stream: ByteStream) -> Iterator[bytes]:
+    """Yield the pieces of a chunked body (RFC 9112 section 7.1), without the last, empty one."""
+    while True:
+        size = int(stream.read_until(b"\r\n").split(b";")[0], 16)
+        data = stream.read_exactly(size)
+        if stream.read_exactly(2) != b"\r\n":
+            raise EndOfStream("a chunk did not end where its size says")
+        if size == 0:
+            return
+        yield data

@@ -1,0 +1,152 @@
+"""A blocking byte stream on which no wait is without a deadline."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from types import TracebackType
+from typing import Self
+
+from turnout.http import Address
+
+__all__ = ["ByteStream", "EndOfStream"]
+
+READ_SIZE = 65536
+
+
+class EndOfStream(ConnectionError):
+    """The server ended the connection where more bytes were expected."""
+
+
+class ByteStream:
+    """A TCP, TLS or Unix connection; each call raises `TimeoutError` after `timeout` seconds."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+        receive_buffer: int | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self.buffer = bytearray()
+        self.socket = _connect(address, timeout, receive_buffer)
+        if tls is not None:
+            name = "localhost" if isinstance(address, str) else address[0]
+            self.socket = tls.wrap_socket(self.socket, server_hostname=name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data`."""
+        self.socket.settimeout(self.timeout)
+        self.socket.sendall(data)
+
+    def write_some(self, data: bytes, timeout: float) -> int:
+        """Write until the server takes no more for `timeout` seconds; return how much it took."""
+        self.socket.settimeout(timeout)
+        sent = 0
+        view = memoryview(data)
+        while sent < len(data):
+            try:
+                sent += self.socket.send(view[sent : sent + READ_SIZE])
+            except TimeoutError:
+                break
+        return sent
+
+    def read_exactly(self, size: int) -> bytes:
+        """Return `size` bytes; raise `EndOfStream` when the connection ends before."""
+        deadline = time.monotonic() + self.timeout
+        while len(self.buffer) < size:
+            self._receive(deadline)
+        return self._take(size)
+
+    def read_until(self, mark: bytes) -> bytes:
+        """Return everything up to and with `mark`."""
+        deadline = time.monotonic() + self.timeout
+        start = 0
+        while (found := self.buffer.find(mark, start)) < 0:
+            start = max(0, len(self.buffer) - len(mark) + 1)
+            self._receive(deadline)
+        return self._take(found + len(mark))
+
+    def read_to_end(self) -> bytes:
+        """Return everything until the connection ends, gracefully or by a reset."""
+        deadline = time.monotonic() + self.timeout
+        try:
+            while True:
+                self._receive(deadline)
+        except (EndOfStream, ConnectionResetError, BrokenPipeError):
+            return self._take(len(self.buffer))
+
+    def has_data(self, timeout: float) -> bool:
+        """Tell whether a byte, or the end, comes within `timeout` seconds."""
+        if self.buffer:
+            return True
+        try:
+            self._receive(time.monotonic() + timeout)
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+        return True
+
+    def shut_down_writing(self) -> None:
+        """Send end-of-file and go on reading."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def vanish(self) -> None:
+        """Cut the connection with a reset, as a crashed peer does."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.socket.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+    def _receive(self, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"nothing came; read so far: {bytes(self.buffer[:80])!r}")
+        self.socket.settimeout(left)
+        data = self.socket.recv(READ_SIZE)
+        if not data:
+            raise EndOfStream(f"the server ended the connection after {bytes(self.buffer[:80])!r}")
+        self.buffer += data
+
+    def _take(self, size: int) -> bytes:
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return data
+
+
+def _connect(address: Address, timeout: float, receive_buffer: int | None) -> socket.socket:
+    unix = isinstance(address, str)
+    connection = socket.socket(socket.AF_UNIX if unix else _family(address), socket.SOCK_STREAM)
+    connection.settimeout(timeout)
+    try:
+        # Before connecting: the window that TCP offers is settled in its handshake.
+        if receive_buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.connect(address)
+        if not unix:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET

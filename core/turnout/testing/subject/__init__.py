@@ -1,0 +1,128 @@
+"""The registry that is served while an engine is tested: every handler in both colours.
+
+It is served by the command line in a process of its own, `turnout.testing.subject:registry`, and
+looked at from outside only. Paths begin with the colour: `/async/echo`, `/plain/echo`.
+"""
+
+from __future__ import annotations
+
+import os
+from types import FunctionType, ModuleType
+from typing import Any
+
+from turnout import Deflate, HandshakeInterceptor, Overflow, WebSocketHandlerRegistry
+from turnout.handlers.stream import FunctionHandler
+from turnout.registration import WebSocketHandlerRegistration
+from turnout.testing.subject import async_handlers, plain_handlers
+from turnout.testing.subject.handshakes import INTERCEPTORS, NamedByQuery
+from turnout.testing.subject.http_handlers import HTTP_HANDLERS
+
+__all__ = ["COLOURS", "WITHOUT_VARIABLE", "build_registry", "registry"]
+
+COLOURS: dict[str, ModuleType] = {"async": async_handlers, "plain": plain_handlers}
+WITHOUT_VARIABLE = "TURNOUT_TEST_WITHOUT"
+"""Names the environment variable with the options that the engine has declared away."""
+
+
+class _Colour:
+    """Adds one colour's handlers under its own prefix."""
+
+    def __init__(
+        self, registry: WebSocketHandlerRegistry, colour: str, without: frozenset[str]
+    ) -> None:
+        self._registry = registry
+        self._colour = colour
+        self._without = without
+        self.handlers = COLOURS[colour]
+
+    def add(self, handler: Any, path: str, **traits: Any) -> WebSocketHandlerRegistration:
+        """Register a handler object, or a function and what kind of stream handler it is."""
+        if isinstance(handler, FunctionType):
+            handler = FunctionHandler(handler, **traits)
+        return self._registry.add_handler(handler, f"/{self._colour}{path}")
+
+    def add_with(self, options: dict[str, Any], handler: Any, path: str, **traits: Any) -> None:
+        """Register with options of its own, unless one of them has been declared away."""
+        if self._without.isdisjoint(options):
+            self.add(handler, path, **traits).set_options(**options)
+
+
+def build_registry(without: frozenset[str] = frozenset()) -> WebSocketHandlerRegistry:
+    """Return the registry, leaving out what needs an option in `without`."""
+    registry = WebSocketHandlerRegistry()
+    for name in COLOURS:
+        colour = _Colour(registry, name, without)
+        _add_basic(colour)
+        _add_limited(colour)
+        _add_timed(colour)
+        _add_handshakes(colour, *INTERCEPTORS[name])
+        for path, handler in HTTP_HANDLERS[name].items():
+            registry.add_http_handler(handler, f"/{name}/http/{path}")
+    _add_bridges(registry)
+    return registry
+
+
+def _add_basic(colour: _Colour) -> None:
+    handlers = colour.handlers
+    colour.add(handlers.echo, "/echo")
+    colour.add(handlers.act, "/act")
+    colour.add(handlers.act, "/rooms/{room}")
+    colour.add(handlers.act, "/files/{rest:path}")
+    colour.add(handlers.Callbacks(), "/callbacks")
+    colour.add(handlers.FailingCallbacks(), "/failing")
+    colour.add(handlers.TextCallbacks(), "/text")
+    colour.add(handlers.BinaryCallbacks(), "/binary")
+    colour.add(handlers.pieces, "/pieces", partial=True)
+    colour.add(handlers.PieceCallbacks(), "/pieces/callbacks")
+    colour.add(handlers.control_frames, "/control", control_frames=True)
+    colour.add(handlers.ControlCallbacks(), "/control/callbacks")
+
+
+def _add_limited(colour: _Colour) -> None:
+    handlers = colour.handlers
+    sizes = {"max_text_size": 1000, "max_binary_size": 500}
+    colour.add_with(sizes, handlers.echo, "/limited")
+    totals = {"max_text_size": 1000, "max_total_size": 3000}
+    colour.add_with(totals, handlers.pieces, "/limited/pieces", partial=True)
+    deflate = {"compression": Deflate(threshold=0)}
+    colour.add_with(deflate, handlers.echo, "/deflate")
+    sizes = {"max_text_size": 1000, "max_binary_size": 1000}
+    colour.add_with(deflate | sizes, handlers.echo, "/deflate/limited")
+
+
+def _add_timed(colour: _Colour) -> None:
+    handlers = colour.handlers
+    colour.add_with({"receive_buffer": 65536}, handlers.gated, "/gated")
+    waiting = {"send_buffer": 65536, "send_timeout": 0.5}
+    colour.add_with(waiting, handlers.flood, "/flood")
+    colour.add_with({"send_buffer": 65536}, handlers.overflowing, "/overflow/terminate")
+    dropping = {"send_buffer": 65536, "overflow": Overflow.DROP}
+    colour.add_with(dropping, handlers.overflowing, "/overflow/drop")
+    colour.add_with({"idle_timeout": 0.5}, handlers.Callbacks(), "/idle")
+    pinging = {"ping_interval": 0.3, "ping_timeout": 0.3}
+    colour.add_with(pinging, handlers.Callbacks(), "/keepalive")
+
+
+def _add_handshakes(
+    colour: _Colour, marking: type[HandshakeInterceptor], refusing: type[HandshakeInterceptor]
+) -> None:
+    act = colour.handlers.act
+    colour.add(act, "/intercepted").add_interceptors(marking())
+    colour.add(act, "/refused").add_interceptors(marking(), refusing())
+    colour.add(act, "/protocols", sub_protocols=("chat.v2", "Chat.v1"))
+    colour.add(act, "/users").set_handshake_handler(NamedByQuery())
+    origins = ("https://one.example", "https://two.example:8443")
+    colour.add(act, "/origins/list").set_allowed_origins(*origins)
+    colour.add(act, "/origins/pattern").set_allowed_origin_patterns(
+        "https://*.example:[8080,8443]"
+    )
+    colour.add(act, "/origins/any").set_allowed_origins("*")
+
+
+def _add_bridges(registry: WebSocketHandlerRegistry) -> None:
+    """Add the opt-ins by which a handler runs in another way than its engine would run it."""
+    registry.websocket("/bridge/greenlet", bridge="greenlet")(plain_handlers.act)
+    registry.websocket("/bridge/asyncio", async_runtime="asyncio")(async_handlers.act)
+
+
+registry = build_registry(frozenset(os.environ.get(WITHOUT_VARIABLE, "").split(",")))

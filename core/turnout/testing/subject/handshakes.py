@@ -1,0 +1,142 @@
+"""The subject's interceptors and handshake handlers, in both colours where there are two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turnout import (
+    HandshakeHandler,
+    HandshakeInterceptor,
+    HandshakeRefused,
+    Principal,
+    ServerHttpRequest,
+    ServerHttpResponse,
+)
+from turnout.testing.subject.facts import FROM_INTERCEPTOR, SECRET
+from turnout.testing.subject.recorder import record
+
+__all__ = ["INTERCEPTORS", "NamedByQuery"]
+
+REFUSAL = HandshakeRefused(
+    401, [("WWW-Authenticate", 'Bearer realm="turnout"'), ("X-Reason", "no token")], "token needed"
+)
+
+
+class AsyncMarking(HandshakeInterceptor):
+    """Leave a mark in the attributes, the answer's headers, the context and the record."""
+
+    async def before_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        attributes: dict[str, Any],
+    ) -> None:
+        _mark(request, response, attributes)
+
+    async def after_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        exception: BaseException | None,
+    ) -> None:
+        _record_end(request, exception)
+
+
+class PlainMarking(HandshakeInterceptor):
+    """`AsyncMarking` in the other colour."""
+
+    def before_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        attributes: dict[str, Any],
+    ) -> None:
+        _mark(request, response, attributes)
+
+    def after_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        exception: BaseException | None,
+    ) -> None:
+        _record_end(request, exception)
+
+
+def _mark(
+    request: ServerHttpRequest, response: ServerHttpResponse, attributes: dict[str, Any]
+) -> None:
+    attributes["mark"] = request.query.get("mark", "none")
+    response.headers.add("X-Mark", "intercepted")
+    FROM_INTERCEPTOR.set("carried over")
+    record(request.uri, "before")
+
+
+def _record_end(request: ServerHttpRequest, exception: BaseException | None) -> None:
+    record(request.uri, "after", error=None if exception is None else type(exception).__name__)
+
+
+class AsyncRefusing(HandshakeInterceptor):
+    """Refuse in the way that the query names."""
+
+    async def before_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        attributes: dict[str, Any],
+    ) -> bool:
+        record(request.uri, "asked")
+        return _refuse(request.query["how"], response)
+
+
+class PlainRefusing(HandshakeInterceptor):
+    """`AsyncRefusing` in the other colour."""
+
+    def before_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        attributes: dict[str, Any],
+    ) -> bool:
+        record(request.uri, "asked")
+        return _refuse(request.query["how"], response)
+
+
+def _refuse(how: str, response: ServerHttpResponse) -> bool:
+    if how == "401":
+        raise REFUSAL
+    if how == "error":
+        raise RuntimeError(SECRET)
+    if how == "injected header":
+        response.headers.add("X-Answer", "first\r\nX-Injected: second")
+    if how == "injected refusal":
+        raise HandshakeRefused(403, [("X-Answer", "first\r\nX-Injected: second")])
+    return how != "false"
+
+
+INTERCEPTORS = {
+    "async": (AsyncMarking, AsyncRefusing),
+    "plain": (PlainMarking, PlainRefusing),
+}
+
+
+class User:
+    """A principal of a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class NamedByQuery(HandshakeHandler):
+    """Take the user's name from the query; nobody is refused."""
+
+    def determine_user(
+        self, request: ServerHttpRequest, handler: Any, attributes: dict[str, Any]
+    ) -> Principal | None:
+        name = request.query.get("user")
+        return None if name is None else User(name)

@@ -1,0 +1,38 @@
+"""The conformance suite: what every engine shows, whoever wrote it.
+
+An engine's own repository runs all of it with one line in a test module::
+
+    from turnout.testing.suite import *
+
+and `pytest -p turnout.testing.plugin --engine NAME`, or a variable `ENGINE = "NAME"` beside the
+import. `turnout conformance NAME` does the same without a test module. Tests ask for
+capabilities, never for engines' names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+import pytest
+
+pytest.register_assert_rewrite(__name__)
+
+pytest_plugins = ["turnout.testing.plugin"]
+
+
+def _collect() -> dict[str, Any]:
+    tests: dict[str, Any] = {}
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        members = vars(importlib.import_module(module.name))
+        found = {name: test for name, test in members.items() if name.startswith("test_")}
+        if twice := tests.keys() & found.keys():
+            raise ImportError(f"two modules of the suite have a test called {min(twice)}")
+        tests.update(found)
+    return tests
+
+
+_tests = _collect()
+globals().update(_tests)
+__all__ = ["pytest_plugins", *_tests]  # noqa: PLE0604  # the names of the tests

@@ -1,0 +1,58 @@
+"""A handler that raises, and one that returns."""
+
+from __future__ import annotations
+
+import pytest
+
+from turnout.testing.client import Connect
+from turnout.testing.commands import command
+from turnout.testing.marks import both_colours, rule
+from turnout.testing.rows import Row
+from turnout.testing.server import Server
+from turnout.testing.subject.facts import SECRET
+
+
+@both_colours
+@rule(Row.FAILURE, "a stream handler that returns → 1000")
+def test_stream_handler_returns(server: Server, connect: Connect, colour: str, token: str) -> None:
+    client = connect(f"/{colour}/act?token={token}")
+    command(client, "return")
+    assert client.close() == (1000, "")
+    server.events.wait_for(token, "ended")
+
+
+@both_colours
+@rule(Row.FAILURE, "a stream handler that raises → 1011 without detail, logged with the traceback")
+def test_stream_handler_raises(server: Server, connect: Connect, colour: str) -> None:
+    client = connect(f"/{colour}/act")
+    command(client, "fail")
+    code, reason = client.read_close()
+    assert code == 1011
+    assert SECRET not in reason
+    assert "Traceback" in server.wait_for_log(SECRET)
+
+
+@both_colours
+@pytest.mark.parametrize("where", ["established", "message"])
+@rule(Row.FAILURE, "a callback that raises → 1011; after_connection_closed still runs, once")
+def test_callback_raises(
+    server: Server, connect: Connect, colour: str, token: str, where: str
+) -> None:
+    client = connect(f"/{colour}/failing?token={token}&in={where}")
+    client.send_text("fail")
+    code, reason = client.read_close()
+    assert code == 1011
+    assert SECRET not in reason
+    client.send_close(1011)
+    (event,) = server.events.wait_for(token, "closed")
+    assert (event["code"], event["state"]) == (1011, "closed")
+
+
+@both_colours
+@rule(Row.FAILURE, "one handler's failure leaves the other connections alone")
+def test_failure_is_nobody_elses(connect: Connect, colour: str) -> None:
+    bystander = connect(f"/{colour}/echo")
+    command(failing := connect(f"/{colour}/act"), "fail")
+    assert failing.read_close()[0] == 1011
+    bystander.send_text("still here")
+    assert bystander.read_text() == "still here"

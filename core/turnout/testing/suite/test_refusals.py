@@ -1,0 +1,91 @@
+"""Interceptors: what they see, what they leave behind, and how they refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from turnout.testing.client import Connect
+from turnout.testing.commands import ask
+from turnout.testing.marks import both_colours, rule
+from turnout.testing.rows import Row
+from turnout.testing.server import Server
+from turnout.testing.subject.facts import SECRET
+
+
+@both_colours
+@rule(Row.REFUSAL, "an interceptor's refusal: its status, headers and body, before any 101")
+def test_refused_with_status_headers_and_body(connect: Connect, colour: str) -> None:
+    response = connect().handshake(f"/{colour}/refused?how=401")
+    assert response.status == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="turnout"'
+    assert response.headers["X-Reason"] == "no token"
+    assert response.body == b"token needed"
+    assert "Sec-WebSocket-Accept" not in response.headers
+
+
+@both_colours
+@rule(Row.REFUSAL, "what earlier interceptors put into the answer's headers is in a refusal too")
+def test_headers_of_earlier_interceptors(connect: Connect, colour: str) -> None:
+    assert connect().handshake(f"/{colour}/refused?how=401").headers["X-Mark"] == "intercepted"
+
+
+@both_colours
+@rule(Row.REFUSAL, "an interceptor that returns False and sets nothing → 403, never 200")
+def test_refused_by_false(connect: Connect, colour: str) -> None:
+    assert connect().handshake(f"/{colour}/refused?how=false").status == 403
+
+
+@both_colours
+@rule(Row.REFUSAL, "an interceptor that raises → 500 without detail, logged with the traceback")
+def test_raising_interceptor(server: Server, connect: Connect, colour: str) -> None:
+    response = connect().handshake(f"/{colour}/refused?how=error")
+    assert response.status == 500
+    assert SECRET.encode() not in response.body
+    assert "Traceback" in server.wait_for_log(SECRET)
+
+
+@both_colours
+@rule(Row.REFUSAL, "a refused handshake never reaches the handler; earlier interceptors hear of it")
+def test_refusal_ends_the_handshake(
+    server: Server, connect: Connect, colour: str, token: str
+) -> None:
+    assert connect().handshake(f"/{colour}/refused?how=401&token={token}").status == 401
+    server.events.wait_for(token, "after")
+    assert len(server.events.of(token, "asked")) == 1
+    assert not server.events.of(token, "ended")
+
+
+@both_colours
+@pytest.mark.parametrize("how", ["injected header", "injected refusal"])
+@rule(Row.REFUSAL, "a line break in a header's value is refused, not sent")
+def test_header_injection(connect: Connect, colour: str, how: str) -> None:
+    response = connect().handshake(f"/{colour}/refused?how={how.replace(' ', '%20')}")
+    assert response.status == 500
+    assert "X-Injected" not in response.headers
+    assert b"X-Injected" not in response.body
+
+
+@both_colours
+@rule(Row.ACCEPT, "interceptors add attributes for the session and headers for the 101")
+def test_interceptor_adds_attributes_and_headers(connect: Connect, colour: str) -> None:
+    client = connect()
+    response = client.open(f"/{colour}/intercepted?mark=blue")
+    assert response.headers["X-Mark"] == "intercepted"
+    assert ask(client, "facts")["attributes"]["mark"] == "blue"
+
+
+@both_colours
+@rule(Row.ACCEPT, "after_handshake runs once for each before_handshake that passed")
+def test_after_handshake(server: Server, connect: Connect, colour: str, token: str) -> None:
+    client = connect(f"/{colour}/intercepted?token={token}")
+    (after,) = server.events.wait_for(token, "after")
+    client.close()
+    assert after["error"] is None
+    assert len(server.events.of(token, "before")) == 1
+
+
+@both_colours
+@rule(Row.ACCEPT, "the handshake handler determines the principal")
+def test_principal(connect: Connect, colour: str) -> None:
+    assert ask(connect(f"/{colour}/users?user=ada"), "facts")["principal"] == "ada"
+    assert ask(connect(f"/{colour}/users"), "facts")["principal"] is None

@@ -1,0 +1,82 @@
+"""What SIGTERM and SIGINT do to open connections."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from turnout.testing.client import RawClient
+from turnout.testing.marks import rule
+from turnout.testing.rows import Row
+from turnout.testing.server import Server, StartServer
+
+
+def open_clients(server: Server, target: str, count: int) -> list[RawClient]:
+    """Open `count` WebSockets."""
+    clients = [server.connect() for _ in range(count)]
+    for client in clients:
+        client.open(target)
+    return clients
+
+
+@pytest.mark.parametrize("colour", ["async", "plain"])
+@rule(Row.SHUTDOWN, "SIGTERM while 100 connections are open → 1001 each, exit code 0")
+def test_sigterm_closes_everyone(start_server: StartServer, colour: str, token: str) -> None:
+    server = start_server()
+    clients = open_clients(server, f"/{colour}/callbacks?token={token}", 100)
+    server.events.wait_for(token, "established", count=100)
+    server.signal(signal.SIGTERM)
+    assert {client.read_close()[0] for client in clients} == {1001}
+    for client in clients:
+        client.send_close(1001)
+        client.expect_end()
+        client.stream.close()
+    server.wait().check()
+    closed = server.events.of(token, "closed")
+    assert [one["code"] for one in closed] == [1001] * 100
+
+
+@rule(Row.SHUTDOWN, "SIGINT does what SIGTERM does")
+def test_sigint(start_server: StartServer) -> None:
+    server = start_server()
+    (client,) = open_clients(server, "/async/echo", 1)
+    server.signal(signal.SIGINT)
+    assert client.close()[0] == 1001
+    server.wait().check()
+
+
+@rule(Row.SHUTDOWN, "no connection is accepted once the server shuts down")
+def test_shutdown_stops_accepting(start_server: StartServer) -> None:
+    server = start_server()
+    (client,) = open_clients(server, "/async/echo", 1)
+    server.signal(signal.SIGTERM)
+    assert client.read_close()[0] == 1001
+    with pytest.raises(OSError, match=r"refused|reset|ended"):
+        server.connect().open("/async/echo")
+    client.send_close(1001)
+    client.expect_end()
+    server.wait().check()
+
+
+@rule(Row.SHUTDOWN, "a peer that does not answer is cut after close_timeout; the handler hears it")
+def test_silent_peer_is_cut(start_server: StartServer, token: str) -> None:
+    server = start_server("--close-timeout", "0.5")
+    (client,) = open_clients(server, f"/async/callbacks?token={token}", 1)
+    server.events.wait_for(token, "established")
+    server.signal(signal.SIGTERM)
+    assert client.read_close()[0] == 1001
+    server.wait().check()
+    client.expect_end()
+    assert [one["code"] for one in server.events.of(token, "closed")] == [1001]
+
+
+@rule(Row.SHUTDOWN, "a second connection's slow handler does not keep the others from closing")
+def test_blocked_handler_is_cut(start_server: StartServer, token: str) -> None:
+    server = start_server("--close-timeout", "0.5")
+    open_clients(server, f"/async/gated?token={token}", 1)
+    (other,) = open_clients(server, "/async/echo", 1)
+    server.events.wait_for(token, "waiting")
+    server.signal(signal.SIGTERM)
+    assert other.close()[0] == 1001
+    assert server.wait().returncode == 0
