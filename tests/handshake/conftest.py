@@ -1,4 +1,4 @@
-"""A request and a response as values: what a real server gives is the conformance suite's matter."""
+"""A request and a response as values; real servers are the conformance suite's matter."""
 
 from __future__ import annotations
 
@@ -127,7 +127,9 @@ def make_request() -> MakeRequest:
     gives several lines. Other arguments are those of `FakeRequest`.
     """
 
-    def make(headers: dict[str, str | list[str] | None] | None = None, **values: Any) -> FakeRequest:
+    def make(
+        headers: dict[str, str | list[str] | None] | None = None, **values: Any
+    ) -> FakeRequest:
         changed = headers or {}
         names = {name.lower() for name in changed}
         fields = [field for field in HANDSHAKE if field[0].lower() not in names]

@@ -229,10 +229,11 @@ class TestLog:
     ) -> None:
         caplog.set_level(logging.INFO, "turnout.handshake")
         refusal_of(make_request({"Upgrade": "h2c"}, target="/chat?token=secret&a=b"))
-        assert [record.getMessage() for record in caplog.records] == [
+        (record,) = caplog.records
+        assert record.getMessage() == (
             "handshake refused with 400 by HandshakeHandler: Upgrade is 'h2c'"
             " (GET /chat?token=***&a=*** from 192.0.2.7:40000)"
-        ]
+        )
 
     def test_a_forbidden_origin_is_a_warning_with_the_compared_values(
         self, make_request: MakeRequest, caplog: pytest.LogCaptureFixture

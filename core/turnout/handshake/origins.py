@@ -208,7 +208,9 @@ class OriginPolicy:
         """Name the usual reason why a server behind a proxy refuses its own pages."""
         if self.trusted_proxies.trusts(request) or not is_forwarded(request.headers):
             return ""
-        return f"; its forwarded headers do not count: {request.remote_address} is no trusted proxy"
+        peer = request.remote_address
+        name = peer[0] if isinstance(peer, tuple) else "unix"
+        return f"; its forwarded headers do not count: {printable(name)} is no trusted proxy"
 
 
 def request_origin(request: ServerHttpRequest, proxies: TrustedProxies) -> Origin | None:
