@@ -1,1 +1,1 @@
-"""The engines: one module each, loaded by entry point only when it is asked for."""
+"""One module or package for each engine: views, upgrade strategy, connection, mount, serve."""

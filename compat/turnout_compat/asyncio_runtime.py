@@ -52,6 +52,17 @@ class AsyncioTask(Task[T]):
         """True once it has ended."""
         return self._task.done()
 
+    @property
+    def error(self) -> BaseException | None:
+        """What it ended with."""
+        if not self._task.done():
+            return None
+        return asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
+
+    def on_done(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when it has ended."""
+        self._task.add_done_callback(lambda _: callback())
+
     def cancel(self) -> None:
         """Throw `CancelledError` into it."""
         self._task.cancel()

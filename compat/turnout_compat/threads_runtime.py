@@ -80,6 +80,7 @@ class ThreadTask(Task[T]):
         self.waiting: ThreadWaiter | None = None
         self.cancelled = False
         self._ended = ThreadWaiter()
+        self._callbacks: list[Callable[[], object]] = []
         self._result: T
         self._error: BaseException | None = None
         context = copy_context()
@@ -102,6 +103,26 @@ class ThreadTask(Task[T]):
             self._error = error
         finally:
             self._ended.wake()
+            self._call_back()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it ended with."""
+        return self._error
+
+    def on_done(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when it has ended, from its own thread or from this one."""
+        self._callbacks.append(callback)
+        if self.done:
+            self._call_back()
+
+    def _call_back(self) -> None:
+        while True:
+            try:
+                callback = self._callbacks.pop()  # atomic: each is called by one thread only
+            except IndexError:
+                return
+            callback()
 
     @property
     def done(self) -> bool:

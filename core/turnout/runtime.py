@@ -56,6 +56,15 @@ class Task(ABC, Generic[T]):
     def done(self) -> bool:
         """True once it has ended, however it did."""
 
+    @property
+    @abstractmethod
+    def error(self) -> BaseException | None:
+        """What it ended with, a cancellation included; None while it runs or when it returned."""
+
+    @abstractmethod
+    def on_done(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when it has ended, soon if it already has; it must not block."""
+
     @abstractmethod
     def cancel(self) -> None:
         """Ask it to end; on threads it ends at its next wait on a turnout object."""

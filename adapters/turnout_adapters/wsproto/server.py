@@ -1,0 +1,88 @@
+"""The asyncio server of the standard engine: listening, and an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from turnout.serving import ServerSettings
+from turnout.service import WebSocketService
+from turnout_adapters.wsproto.http import HttpConnection
+from turnout_adapters.wsproto.strategy import WsprotoStrategy
+from turnout_compat.asyncio_runtime import AsyncioRuntime
+from turnout_compat.asyncio_transport import bound_address, tls_context
+
+if TYPE_CHECKING:
+    from turnout.http import Address
+    from turnout.registry import WebSocketHandlerRegistry
+
+__all__ = ["RunningServer", "start"]
+
+MAX_HEADER_SIZE = 64 * 1024
+
+
+class RunningServer:
+    """A server that listens; `address` is where, `service` holds its sessions."""
+
+    def __init__(self, service: WebSocketService, max_header_size: int) -> None:
+        self.service = service
+        self._max_header_size = max_header_size
+        self._connections: set[HttpConnection] = set()
+        self._server: asyncio.Server
+        self.address: Address
+
+    async def _listen(self, settings: ServerSettings, native: dict[str, Any]) -> None:
+        tls = tls_context(settings)
+        common: dict[str, Any] = {"backlog": settings.backlog, "ssl": tls}
+        if tls is not None:
+            timeouts = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
+            common.update({name: native[name] for name in timeouts if name in native})
+        loop = asyncio.get_running_loop()
+        if settings.unix is not None:
+            path = settings.unix
+            self._server = await loop.create_unix_server(self._make, path, **common)
+        else:
+            common["reuse_port"] = native.get("reuse_port")
+            host, port = settings.host, settings.port
+            self._server = await loop.create_server(self._make, host, port, **common)
+        self._unix = settings.unix
+        self.address = bound_address(self._server)
+
+    def _make(self) -> HttpConnection:
+        return HttpConnection(self.service, self._connections, self._max_header_size)
+
+    async def stop(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
+        """Stop accepting, drain every session, let running requests end, then cut the rest."""
+        self._server.close()
+        if self._unix is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._unix.unlink()
+        for connection in list(self._connections):
+            connection.stop_when_idle()
+        await self.service.drain(timeout, code, reason)
+        requests = [task for c in self._connections if (task := c.task) is not None]
+        if requests:
+            limit = self.service.registry.options.close_timeout if timeout is None else timeout
+            await asyncio.wait(requests, timeout=limit)
+        for connection in list(self._connections):
+            connection.cut()
+
+
+async def start(
+    registry: WebSocketHandlerRegistry,
+    settings: ServerSettings | None = None,
+    *,
+    strategy: WsprotoStrategy | None = None,
+) -> RunningServer:
+    """Serve `registry` inside a running asyncio program; stop it by `await server.stop()`.
+
+    Raises `OSError` when the address cannot be had, `ConfigurationError` for settings that cannot
+    be honoured.
+    """
+    strategy = strategy or WsprotoStrategy()
+    service = WebSocketService(registry, strategy, AsyncioRuntime())
+    native = strategy.native_settings
+    server = RunningServer(service, native.get("max_header_size", MAX_HEADER_SIZE))
+    await server._listen(settings or ServerSettings(), native)
+    return server

@@ -1,0 +1,92 @@
+"""A byte transport of turnout over one of asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from turnout.errors import ConfigurationError
+from turnout.protocol.transport import Transport
+
+if TYPE_CHECKING:
+    from turnout.http import Address
+    from turnout.serving import ServerSettings
+
+__all__ = ["AsyncioTransport", "address_of", "bound_address", "tls_context"]
+
+
+class AsyncioTransport(Transport):
+    """Wraps a connected stream transport; make the `StandardConnection` its protocol.
+
+    asyncio buffers what the socket does not take and calls `pause_writing` over 64 KiB.
+    """
+
+    def __init__(self, transport: asyncio.Transport, native: Any = None) -> None:
+        self._transport = transport
+        self.native = transport if native is None else native
+        self.local_address = address_of(transport.get_extra_info("sockname"))
+        self.remote_address = address_of(transport.get_extra_info("peername"))
+        self.write = transport.write  # type: ignore[method-assign]  # the hot path: no call between
+        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]  # as above
+        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]  # as above
+        self.close = transport.close  # type: ignore[method-assign]  # as above
+        self.abort = transport.abort  # type: ignore[method-assign]  # as above
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; replaced by asyncio's own method."""
+
+    def pause_reading(self) -> None:
+        """Stop reading; replaced by asyncio's own method."""
+
+    def resume_reading(self) -> None:
+        """Read again; replaced by asyncio's own method."""
+
+    def close(self) -> None:
+        """Flush and end; replaced by asyncio's own method."""
+
+    def abort(self) -> None:
+        """End now; replaced by asyncio's own method."""
+
+    def write_eof(self) -> None:
+        """Send no more.
+
+        TLS cannot end one direction: there `close` sends close_notify and goes on to discard what
+        the peer still sends, which is what an ended direction is wanted for.
+        """
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+
+def address_of(name: Any) -> Address | None:
+    """Return what a socket calls one of its ends as an address; None for an unnamed end."""
+    if isinstance(name, tuple):
+        return cast("str", name[0]), cast("int", name[1])
+    if isinstance(name, bytes):
+        name = name.decode(errors="surrogateescape")
+    return cast("str", name) or None
+
+
+def bound_address(server: asyncio.Server) -> Address:
+    """Return where a server listens."""
+    address = address_of(server.sockets[0].getsockname())
+    assert address is not None
+    return address
+
+
+def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
+    """Return the TLS context that the settings ask for; raise `ConfigurationError` for bad files."""
+    if settings.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        files: list[Path] = [path for path in (settings.tls_cert, settings.tls_key) if path]
+        named = " and ".join(map(str, files))
+        raise ConfigurationError(f"cannot use {named} for TLS: {error}") from error
+    return context

@@ -1,0 +1,285 @@
+"""Sleep, timeouts, tasks, locks, events and queues that work on every runtime.
+
+A portable handler uses these instead of asyncio's or gevent's. Plain `def` handlers find the same
+in `turnout.blocking`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from turnout.errors import UsageError
+from turnout.runtime import Task, Waiter, current_runtime
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Event", "Lock", "Queue", "TaskGroup", "sleep", "spawn", "timeout"]
+
+T = TypeVar("T")
+
+
+async def sleep(seconds: float) -> None:
+    """Wait for a time, while others run."""
+    runtime = current_runtime()
+    waiter = runtime.waiter()
+    timer = runtime.call_later(seconds, waiter.wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+def timeout(seconds: float) -> AbstractAsyncContextManager[object]:
+    """Return a context manager that ends its body with `TimeoutError` after `seconds`.
+
+    On a worker thread it ends waits on turnout's objects only.
+    """
+    return current_runtime().timeout(seconds)
+
+
+def spawn(
+    target: Coroutine[Any, Any, T] | Callable[[], T], *, name: str | None = None
+) -> Task[T]:
+    """Run a coroutine, or a plain function that may block, beside the caller.
+
+    Await the task for its result, or use a `TaskGroup`, which waits for all of its tasks.
+    """
+    runtime = current_runtime()
+    if isinstance(target, Coroutine):
+        return runtime.spawn(target, name=name)
+    return runtime.spawn_plain(target, name=name)
+
+
+class TaskGroup:
+    """Tasks that end together: leaving the block waits for all, an error cancels the others.
+
+    Raises what the first of them raised; a group of errors is an `ExceptionGroup`.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: list[Task[Any]] = []
+
+    def spawn(
+        self, target: Coroutine[Any, Any, T] | Callable[[], T], *, name: str | None = None
+    ) -> Task[T]:
+        """Run a coroutine or a plain function inside the group."""
+        task = spawn(target, name=name)
+        self._tasks.append(task)
+        task.on_done(lambda: self._look_at(task))
+        return task
+
+    def _look_at(self, task: Task[Any]) -> None:
+        if isinstance(task.error, Exception):
+            self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            if not task.done:
+                task.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._cancel()
+        try:
+            for task in self._tasks:
+                await finished(task)
+        except BaseException:
+            self._cancel()
+            raise
+        errors = [task.error for task in self._tasks if isinstance(task.error, Exception)]
+        if error is None and errors:
+            raise ExceptionGroup("tasks of a group failed", errors)
+
+
+async def finished(task: Task[Any]) -> None:
+    """Return when a task has ended, however it did."""
+    waiter = current_runtime().waiter()
+    task.on_done(waiter.wake)
+    await waiter
+
+
+class _Waiters:
+    """Those who wait for one object, in order; one who gives up is forgotten."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiter] = deque()
+
+    async def wait(self, ready: Callable[[], bool]) -> None:
+        """Wait to be woken. `ready` is looked at once more, as another thread may have been quick."""
+        waiter = current_runtime().waiter()
+        self._waiting.append(waiter)
+        try:
+            if not ready():
+                await waiter
+        except BaseException:
+            if not self._forget(waiter):  # it was this one's turn already: pass it on
+                self.wake_one()
+            raise
+        else:
+            self._forget(waiter)
+
+    def _forget(self, waiter: Waiter) -> bool:
+        try:
+            self._waiting.remove(waiter)
+        except ValueError:
+            return False
+        return True
+
+    def wake_one(self) -> bool:
+        """Let the first go on; tell whether there was one."""
+        try:
+            self._waiting.popleft().wake()
+        except IndexError:
+            return False
+        return True
+
+    def wake_all(self) -> None:
+        """Let everyone go on."""
+        while self.wake_one():
+            pass
+
+
+class Event:
+    """Something that happens once, and that many can wait for."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._waiters = _Waiters()
+
+    @property
+    def is_set(self) -> bool:
+        """True after `set`."""
+        return self._set
+
+    def set(self) -> None:
+        """Let everyone go on who waits, and who will."""
+        self._set = True
+        self._waiters.wake_all()
+
+    async def wait(self) -> None:
+        """Return once it is set."""
+        while not self._set:
+            await self._waiters.wait(lambda: self._set)
+
+
+class _Tokens:
+    """So many of something: taking one and giving one back are atomic on threads too."""
+
+    __slots__ = ("_free", "_waiters")
+
+    def __init__(self, count: int) -> None:
+        self._free: deque[None] = deque([None] * count)
+        self._waiters = _Waiters()
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    def take_nowait(self) -> bool:
+        """Take one if there is one."""
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        return True
+
+    async def take(self) -> None:
+        """Take one, waiting for it."""
+        while not self.take_nowait():
+            await self._waiters.wait(lambda: bool(self._free))
+
+    def give(self) -> None:
+        """Give one back."""
+        self._free.append(None)
+        self._waiters.wake_one()
+
+
+class Lock:
+    """Mutual exclusion: `async with lock:`."""
+
+    def __init__(self) -> None:
+        self._token = _Tokens(1)
+
+    @property
+    def locked(self) -> bool:
+        """True while somebody holds it."""
+        return not self._token
+
+    async def acquire(self) -> None:
+        """Wait for it."""
+        await self._token.take()
+
+    def release(self) -> None:
+        """Give it back; raise `UsageError` when nobody holds it."""
+        if self._token:
+            raise UsageError("the lock is not held")
+        self._token.give()
+
+    async def __aenter__(self) -> Self:
+        await self.acquire()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.release()
+
+
+class Queue(Generic[T]):
+    """A bounded queue, first in, first out; `maxsize` None means unbounded."""
+
+    def __init__(self, maxsize: int | None) -> None:
+        if maxsize is not None and maxsize < 1:
+            raise UsageError(f"a queue holds at least 1 item, not {maxsize}")
+        self._room = None if maxsize is None else _Tokens(maxsize)
+        self._items: deque[T] = deque()
+        self._getters = _Waiters()
+
+    def __len__(self) -> int:
+        """Return how many items wait."""
+        return len(self._items)
+
+    @property
+    def full(self) -> bool:
+        """True when `put` would wait."""
+        return self._room is not None and not self._room
+
+    def put_nowait(self, item: T) -> bool:
+        """Add an item, if there is room; tell whether there was."""
+        if self._room is not None and not self._room.take_nowait():
+            return False
+        self._add(item)
+        return True
+
+    async def put(self, item: T) -> None:
+        """Add an item, waiting for room."""
+        if self._room is not None:
+            await self._room.take()
+        self._add(item)
+
+    def _add(self, item: T) -> None:
+        self._items.append(item)
+        self._getters.wake_one()
+
+    async def get(self) -> T:
+        """Return the oldest item, waiting for one."""
+        while True:
+            try:
+                item = self._items.popleft()
+            except IndexError:
+                await self._getters.wait(lambda: bool(self._items))
+            else:
+                if self._room is not None:
+                    self._room.give()
+                return item
