@@ -63,7 +63,7 @@ def exported(module: str) -> set[str]:
 
 
 def modules() -> list[str]:
-    """Return every module of core, but the tests of the suite and packages that only hold others."""
+    """Return the modules of core, but not packages and the tests of the suite."""
     root = Path(turnout.__file__).parent
     files = (path.relative_to(root.parent).with_suffix("") for path in root.rglob("*.py"))
     return sorted(
