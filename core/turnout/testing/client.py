@@ -57,9 +57,7 @@ class RawClient:
         receive_buffer: int | None = None,
     ) -> None:
         self.address = address
-        self.stream = ByteStream(
-            address, timeout=timeout, tls=tls, receive_buffer=receive_buffer
-        )
+        self.stream = ByteStream(address, timeout=timeout, tls=tls, receive_buffer=receive_buffer)
 
     def __enter__(self) -> Self:
         return self

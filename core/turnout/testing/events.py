@@ -46,7 +46,7 @@ class EventLog:
         return self.wait_until(
             lambda: self._matching(token, event),
             lambda found: len(found) >= count,
-            f"{count} × {event!r} of {token!r}",
+            f"{count} events {event!r} of {token!r}",
             timeout,
         )
 
@@ -64,17 +64,13 @@ class EventLog:
             return look()
 
     def wait_until_quiet(self, token: str, event: str, *, quiet: float) -> list[Event]:
-        """Return the events of that name once no more came for `quiet` seconds."""
-        found = self.of(token, event)
+        """Return the events of that name once nothing at all came for `quiet` seconds."""
         deadline = time.monotonic() + 30
         with self._changed:
-            while self._changed.wait_for(
-                lambda: len(self._matching(token, event)) > len(found), quiet
-            ):
-                found = self._matching(token, event)
+            while self._changed.wait(quiet):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{event!r} of {token!r} does not end")
-            return found
+            return self._matching(token, event)
 
     def _matching(self, token: str, event: str) -> list[Event]:
         return [one for one in self._events if one["token"] == token and one["event"] == event]

@@ -8,7 +8,7 @@ engine in a variable `ENGINE` (and `STRATEGY`, where it has several), or the com
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Enter a test of the suite into the report."""
-    outcome: pytest.TestReport = yield
+    outcome = yield
     mark = item.get_closest_marker("rule")
     if mark is not None:
         item.config.stash[REPORT].add(item.name, outcome, **mark.kwargs)
@@ -99,9 +101,9 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def strategy(request: pytest.FixtureRequest, engine: str) -> type[RequestUpgradeStrategy]:
     """The strategy class under test."""
-    from turnout.testing.engines import find_strategy
+    from turnout import plugins
 
-    return find_strategy(*request.config.stash[CHOICE])
+    return plugins.load(*request.config.stash[CHOICE])
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import IO, Any, Self, TypeAlias
 
 from turnout.http import Address
+from turnout.testing.agreed import EVENTS_VARIABLE
 from turnout.testing.client import RawClient
 from turnout.testing.events import EventLog
-from turnout.testing.subject.recorder import EVENTS_VARIABLE
 
 __all__ = ["SUBJECT", "Server", "ServerCommand", "StartError", "StartServer", "Stopped"]
 

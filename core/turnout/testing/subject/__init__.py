@@ -13,15 +13,14 @@ from typing import Any
 from turnout import Deflate, HandshakeInterceptor, Overflow, WebSocketHandlerRegistry
 from turnout.handlers.stream import FunctionHandler
 from turnout.registration import WebSocketHandlerRegistration
+from turnout.testing.agreed import WITHOUT_VARIABLE
 from turnout.testing.subject import async_handlers, plain_handlers
 from turnout.testing.subject.handshakes import INTERCEPTORS, NamedByQuery
 from turnout.testing.subject.http_handlers import HTTP_HANDLERS
 
-__all__ = ["COLOURS", "WITHOUT_VARIABLE", "build_registry", "registry"]
+__all__ = ["COLOURS", "build_registry", "registry"]
 
 COLOURS: dict[str, ModuleType] = {"async": async_handlers, "plain": plain_handlers}
-WITHOUT_VARIABLE = "TURNOUT_TEST_WITHOUT"
-"""Names the environment variable with the options that the engine has declared away."""
 
 
 class _Colour:
@@ -113,9 +112,7 @@ def _add_handshakes(
     colour.add(act, "/users").set_handshake_handler(NamedByQuery())
     origins = ("https://one.example", "https://two.example:8443")
     colour.add(act, "/origins/list").set_allowed_origins(*origins)
-    colour.add(act, "/origins/pattern").set_allowed_origin_patterns(
-        "https://*.example:[8080,8443]"
-    )
+    colour.add(act, "/origins/pattern").set_allowed_origin_patterns("https://*.example:[8080,8443]")
     colour.add(act, "/origins/any").set_allowed_origins("*")
 
 

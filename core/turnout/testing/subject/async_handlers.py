@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import turnout
 from turnout import (
@@ -23,8 +22,8 @@ from turnout import (
     WebSocketHandler,
     WebSocketSession,
 )
+from turnout.testing.agreed import DETAIL
 from turnout.testing.subject.facts import (
-    SECRET,
     describe_error,
     describe_session,
     gate_is_open,
@@ -117,16 +116,16 @@ class Callbacks(WebSocketHandler):
     async def handle_text_message(self, session: WebSocketSession, message: TextMessage) -> None:
         await session.send(message)
 
-    async def handle_binary_message(self, session: WebSocketSession, message: BinaryMessage) -> None:
+    async def handle_binary_message(
+        self, session: WebSocketSession, message: BinaryMessage
+    ) -> None:
         await session.send(message)
 
     async def handle_transport_error(self, session: WebSocketSession, error: Exception) -> None:
         record(session.uri, "transport error", error=type(error).__name__)
 
     async def after_connection_closed(self, session: WebSocketSession, status: CloseStatus) -> None:
-        record(
-            session.uri, "closed", code=status.code, reason=status.reason, state=session.state
-        )
+        record(session.uri, "closed", code=status.code, reason=status.reason, state=session.state)
 
 
 class FailingCallbacks(Callbacks):
@@ -135,10 +134,10 @@ class FailingCallbacks(Callbacks):
     async def after_connection_established(self, session: WebSocketSession) -> None:
         await super().after_connection_established(session)
         if "in=established" in session.uri:
-            raise RuntimeError(SECRET)
+            raise RuntimeError(DETAIL)
 
     async def handle_text_message(self, session: WebSocketSession, message: TextMessage) -> None:
-        raise RuntimeError(SECRET)
+        raise RuntimeError(DETAIL)
 
 
 class TextCallbacks(TextWebSocketHandler):
@@ -151,7 +150,9 @@ class TextCallbacks(TextWebSocketHandler):
 class BinaryCallbacks(BinaryWebSocketHandler):
     """Echo binary messages backwards; text is none of its business."""
 
-    async def handle_binary_message(self, session: WebSocketSession, message: BinaryMessage) -> None:
+    async def handle_binary_message(
+        self, session: WebSocketSession, message: BinaryMessage
+    ) -> None:
         await session.send_binary(message.payload[::-1])
 
 
@@ -163,7 +164,9 @@ class PieceCallbacks(WebSocketHandler):
     async def handle_text_message(self, session: WebSocketSession, message: TextMessage) -> None:
         await session.send(describe_piece(message))
 
-    async def handle_binary_message(self, session: WebSocketSession, message: BinaryMessage) -> None:
+    async def handle_binary_message(
+        self, session: WebSocketSession, message: BinaryMessage
+    ) -> None:
         await session.send(describe_piece(message))
 
 
@@ -237,7 +240,7 @@ async def use_after_close(session: WebSocketSession) -> None:
 
 async def fail(session: WebSocketSession) -> None:
     """Raise what a client must not see."""
-    raise RuntimeError(SECRET)
+    raise RuntimeError(DETAIL)
 
 
 async def burst(session: WebSocketSession, count: int, size: int) -> object:
@@ -309,7 +312,9 @@ async def await_foreign(session: WebSocketSession) -> object:
 
 async def send_to_all(session: WebSocketSession, room: str, text: str) -> object:
     """Broadcast to the sessions whose path names `room`."""
-    members = [one for one in registry().sessions.values() if one.path_variables.get("room") == room]
+    members = [
+        one for one in registry().sessions.values() if one.path_variables.get("room") == room
+    ]
     turnout.broadcast(members, text)
     return len(members)
 

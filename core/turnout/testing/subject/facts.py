@@ -17,7 +17,6 @@ from turnout.testing.subject.recorder import record
 
 __all__ = [
     "FROM_INTERCEPTOR",
-    "SECRET",
     "describe_error",
     "describe_session",
     "gate_is_open",
@@ -27,7 +26,6 @@ __all__ = [
 ]
 
 FROM_INTERCEPTOR: ContextVar[str] = ContextVar("from_interceptor", default="not carried over")
-SECRET = "a detail that no client may see"
 
 _open_gates: set[str] = set()
 _gates_lock = threading.Lock()

@@ -12,7 +12,8 @@ from turnout import (
     ServerHttpRequest,
     ServerHttpResponse,
 )
-from turnout.testing.subject.facts import FROM_INTERCEPTOR, SECRET
+from turnout.testing.agreed import DETAIL
+from turnout.testing.subject.facts import FROM_INTERCEPTOR
 from turnout.testing.subject.recorder import record
 
 __all__ = ["INTERCEPTORS", "NamedByQuery"]
@@ -111,7 +112,7 @@ def _refuse(how: str, response: ServerHttpResponse) -> bool:
     if how == "401":
         raise REFUSAL
     if how == "error":
-        raise RuntimeError(SECRET)
+        raise RuntimeError(DETAIL)
     if how == "injected header":
         response.headers.add("X-Answer", "first\r\nX-Injected: second")
     if how == "injected refusal":

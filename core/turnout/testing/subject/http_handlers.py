@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from turnout import BodyTooLargeError, ConnectionClosed, ServerHttpRequest, ServerHttpResponse
+from turnout.testing.agreed import DETAIL
 from turnout.testing.subject.recorder import record
 
 __all__ = ["BODY_LIMIT", "HTTP_HANDLERS"]
@@ -100,15 +102,15 @@ def plain_disconnect(request: Any, response: Any) -> None:
 
 async def async_failing(request: ServerHttpRequest, response: ServerHttpResponse) -> None:
     """Raise before anything is answered."""
-    raise RuntimeError("a detail that no client may see")
+    raise RuntimeError(DETAIL)
 
 
 def plain_failing(request: Any, response: Any) -> None:
     """`async_failing` in the other colour."""
-    raise RuntimeError("a detail that no client may see")
+    raise RuntimeError(DETAIL)
 
 
-HTTP_HANDLERS = {
+HTTP_HANDLERS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
     "async": {
         "body": async_body,
         "status/{code}": async_status,

@@ -6,12 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from turnout import (
-    BlockingSession,
     BinaryMessage,
     BinaryWebSocketHandler,
+    BlockingSession,
     CloseStatus,
     ConnectionClosed,
     InvalidCloseError,
@@ -24,8 +23,8 @@ from turnout import (
     blocking,
     broadcast,
 )
+from turnout.testing.agreed import DETAIL
 from turnout.testing.subject.facts import (
-    SECRET,
     describe_error,
     describe_session,
     gate_is_open,
@@ -125,9 +124,7 @@ class Callbacks(WebSocketHandler):
         record(session.uri, "transport error", error=type(error).__name__)
 
     def after_connection_closed(self, session: BlockingSession, status: CloseStatus) -> None:
-        record(
-            session.uri, "closed", code=status.code, reason=status.reason, state=session.state
-        )
+        record(session.uri, "closed", code=status.code, reason=status.reason, state=session.state)
 
 
 class FailingCallbacks(Callbacks):
@@ -136,10 +133,10 @@ class FailingCallbacks(Callbacks):
     def after_connection_established(self, session: BlockingSession) -> None:
         super().after_connection_established(session)
         if "in=established" in session.uri:
-            raise RuntimeError(SECRET)
+            raise RuntimeError(DETAIL)
 
     def handle_text_message(self, session: BlockingSession, message: TextMessage) -> None:
-        raise RuntimeError(SECRET)
+        raise RuntimeError(DETAIL)
 
 
 class TextCallbacks(TextWebSocketHandler):
@@ -238,7 +235,7 @@ def use_after_close(session: BlockingSession) -> None:
 
 def fail(session: BlockingSession) -> None:
     """Raise what a client must not see."""
-    raise RuntimeError(SECRET)
+    raise RuntimeError(DETAIL)
 
 
 def burst(session: BlockingSession, count: int, size: int) -> object:
@@ -300,7 +297,9 @@ def wait(session: BlockingSession, seconds: float, limit: float) -> object:
 
 def send_to_all(session: BlockingSession, room: str, text: str) -> object:
     """Broadcast to the sessions whose path names `room`."""
-    members = [one for one in registry().sessions.values() if one.path_variables.get("room") == room]
+    members = [
+        one for one in registry().sessions.values() if one.path_variables.get("room") == room
+    ]
     broadcast(members, text)
     return len(members)
 

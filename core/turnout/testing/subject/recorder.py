@@ -12,10 +12,9 @@ import os
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["EVENTS_VARIABLE", "record", "token_of"]
+from turnout.testing.agreed import EVENTS_VARIABLE
 
-EVENTS_VARIABLE = "TURNOUT_TEST_EVENTS"
-"""Names the environment variable that holds the number of the pipe's file descriptor."""
+__all__ = ["record", "token_of"]
 
 
 def token_of(uri: str) -> str:

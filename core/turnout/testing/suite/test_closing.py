@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.testing.client import Connect, RawClient
+from turnout.testing.client import Connect
 from turnout.testing.commands import ask, command
 from turnout.testing.marks import both_colours, rule
 from turnout.testing.rows import Row
@@ -69,9 +69,7 @@ def test_close_without_a_code(server: Server, connect: Connect, colour: str, tok
     [(1005, ""), (1006, ""), (1015, ""), (999, ""), (5000, ""), (2999, ""), (1000, "r" * 124)],
 )
 @rule(Row.CLOSE, "a code or reason that may not be sent is a local error, and nothing is sent")
-def test_close_that_may_not_be_sent(
-    connect: Connect, colour: str, code: int, reason: str
-) -> None:
+def test_close_that_may_not_be_sent(connect: Connect, colour: str, code: int, reason: str) -> None:
     client = connect(f"/{colour}/act")
     answer = ask(client, "close", code=code, reason=reason)
     assert answer["error"] == "InvalidCloseError"

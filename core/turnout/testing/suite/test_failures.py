@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from turnout.testing.agreed import DETAIL
 from turnout.testing.client import Connect
 from turnout.testing.commands import command
 from turnout.testing.marks import both_colours, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
-from turnout.testing.subject.facts import SECRET
 
 
 @both_colours
@@ -28,8 +28,8 @@ def test_stream_handler_raises(server: Server, connect: Connect, colour: str) ->
     command(client, "fail")
     code, reason = client.read_close()
     assert code == 1011
-    assert SECRET not in reason
-    assert "Traceback" in server.wait_for_log(SECRET)
+    assert DETAIL not in reason
+    assert "Traceback" in server.wait_for_log(DETAIL)
 
 
 @both_colours
@@ -42,7 +42,7 @@ def test_callback_raises(
     client.send_text("fail")
     code, reason = client.read_close()
     assert code == 1011
-    assert SECRET not in reason
+    assert DETAIL not in reason
     client.send_close(1011)
     (event,) = server.events.wait_for(token, "closed")
     assert (event["code"], event["state"]) == (1011, "closed")

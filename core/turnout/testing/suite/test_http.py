@@ -93,9 +93,7 @@ def test_pieces_are_not_collected(connect: Connect, colour: str) -> None:
 @slow
 @both_colours
 @rule(Row.HTTP, "a client that does not read holds the writing handler back; nothing is lost")
-def test_streaming_back_pressure(
-    server: Server, connect: Connect, colour: str, token: str
-) -> None:
+def test_streaming_back_pressure(server: Server, connect: Connect, colour: str, token: str) -> None:
     pieces, size = 400, 100_000
     client = connect(settings={"receive_buffer": 4096, "timeout": 30.0})
     target = f"/{colour}/http/stream?pieces={pieces}&size={size}&token={token}"

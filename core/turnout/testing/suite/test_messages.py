@@ -99,7 +99,7 @@ def test_server_does_not_mask(connect: Connect) -> None:
     client.send_text("bare")
     frame = client.read_frame()
     assert not frame.masked
-    assert not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+    assert (frame.rsv1, frame.rsv2, frame.rsv3) == (False, False, False)
 
 
 @both_colours

@@ -41,11 +41,12 @@ def test_other_scheme_or_port(connect: Connect) -> None:
 
 @rule(Row.ORIGIN, "a forwarded header from an untrusted peer changes nothing")
 def test_forwarded_header_is_not_believed(connect: Connect) -> None:
-    headers = (("X-Forwarded-Host", "foreign.example"), ("X-Forwarded-Proto", "https"))
-    headers += (("Forwarded", "host=foreign.example;proto=https"),)
-    response = connect().handshake(
-        "/async/echo", origin="https://foreign.example", headers=headers
+    headers = (
+        ("X-Forwarded-Host", "foreign.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("Forwarded", "host=foreign.example;proto=https"),
     )
+    response = connect().handshake("/async/echo", origin="https://foreign.example", headers=headers)
     assert response.status == 403
 
 

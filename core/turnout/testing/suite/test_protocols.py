@@ -23,9 +23,10 @@ from turnout.testing.rows import Row
 @rule(Row.PROTOCOLS, "the client's order decides, and the client's spelling is returned")
 def test_chosen_protocol(connect: Connect, colour: str, offered: str, chosen: str) -> None:
     client = connect()
-    assert client.open(f"/{colour}/protocols", protocols=offered).headers[
-        "Sec-WebSocket-Protocol"
-    ] == chosen
+    assert (
+        client.open(f"/{colour}/protocols", protocols=offered).headers["Sec-WebSocket-Protocol"]
+        == chosen
+    )
     assert ask(client, "facts")["accepted_protocol"] == chosen
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from turnout.testing.agreed import DETAIL
 from turnout.testing.client import Connect
 from turnout.testing.commands import ask
 from turnout.testing.marks import both_colours, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
-from turnout.testing.subject.facts import SECRET
 
 
 @both_colours
@@ -40,8 +40,8 @@ def test_refused_by_false(connect: Connect, colour: str) -> None:
 def test_raising_interceptor(server: Server, connect: Connect, colour: str) -> None:
     response = connect().handshake(f"/{colour}/refused?how=error")
     assert response.status == 500
-    assert SECRET.encode() not in response.body
-    assert "Traceback" in server.wait_for_log(SECRET)
+    assert DETAIL.encode() not in response.body
+    assert "Traceback" in server.wait_for_log(DETAIL)
 
 
 @both_colours

@@ -16,7 +16,7 @@ SIZE, COUNT = 100_000, 200  # 20 MB: more than the buffers of two sockets and th
 
 def read_numbers(client: RawClient) -> tuple[list[int], int | None]:
     """Read numbered messages to the end; return the numbers and the close code, if one came."""
-    numbers = []
+    numbers: list[int] = []
     while True:
         try:
             frame = client.read_data_frame()
@@ -41,9 +41,7 @@ def test_send_timeout(server: Server, connect: Connect, colour: str, token: str)
 @slow
 @both_colours
 @rule(Row.SLOW_CONSUMER, "a peer that reads, however slowly, is not cut by send_timeout")
-def test_slow_but_steady_reader(
-    server: Server, connect: Connect, colour: str, token: str
-) -> None:
+def test_slow_but_steady_reader(server: Server, connect: Connect, colour: str, token: str) -> None:
     client = connect(f"/{colour}/flood?token={token}", settings=NARROW)
     for _ in range(200):
         client.read_binary()

@@ -32,7 +32,7 @@ def test_port_in_use(start_server: StartServer) -> None:
 
 @rule(Row.START, "an attribute that is no registry: one line, exit code 2")
 def test_no_registry(start_server: StartServer) -> None:
-    assert "SECRET" in refusal(start_server, subject="turnout.testing.subject.facts:SECRET")
+    assert "DETAIL" in refusal(start_server, subject="turnout.testing.agreed:DETAIL")
 
 
 @rule(Row.START, "a module that does not import: one line, exit code 2")

@@ -14,9 +14,7 @@ from turnout.testing.server import StartServer
 @requires("tls")
 @both_colours
 @rule(Row.TRANSPORTS, "TLS: messages, close code and reason, the https uri and its same origin")
-def test_tls(
-    start_server: StartServer, certificate: Certificate, colour: str
-) -> None:
+def test_tls(start_server: StartServer, certificate: Certificate, colour: str) -> None:
     server = start_server("--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key))
     assert server.secure
     with server.connect(tls=certificate.client_context()) as client:
