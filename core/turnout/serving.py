@@ -1,15 +1,21 @@
-"""What a server of its own needs to know to listen, the same for every engine."""
+"""Serve a registry on a server of its own: the same few settings for every engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from turnout.errors import ConfigurationError
 from turnout.http.request import Address
 
-__all__ = ["ServerSettings"]
+if TYPE_CHECKING:
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout.strategy import RequestUpgradeStrategy
+
+__all__ = ["ServerSettings", "serve"]
 
 
 def _ignore(address: Address) -> None:
@@ -49,3 +55,51 @@ class ServerSettings:
             return f"unix:{address}"
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         return f"{self.scheme}://{host}:{address[1]}"
+
+
+def serve(  # noqa: PLR0913  # each is a setting of its own, and named by the caller
+    registry: WebSocketHandlerRegistry,
+    engine: str | RequestUpgradeStrategy = "wsproto",
+    strategy: str | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    unix: str | PathLike[str] | None = None,
+    tls_cert: str | PathLike[str] | None = None,
+    tls_key: str | PathLike[str] | None = None,
+    backlog: int = 2048,
+    announce: Callable[[Address], object] = _ignore,
+) -> None:
+    """Serve `registry` until SIGINT or SIGTERM, close every session with 1001, and return.
+
+    `engine` is a name, as `turnout engines` lists them, or a strategy that has been configured;
+    `strategy` is `native` or `standard` where the named engine has both. The rest is as in
+    `ServerSettings`. Raises `EngineError` for an engine that cannot be used, `ConfigurationError`
+    for settings or options that it cannot honour, and `OSError` when it cannot listen.
+    """
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        unix=_path(unix),
+        tls_cert=_path(tls_cert),
+        tls_key=_path(tls_key),
+        backlog=backlog,
+        announce=announce,
+    )
+    _strategy_of(engine, strategy).serve(registry, settings)
+
+
+def _strategy_of(
+    engine: str | RequestUpgradeStrategy, variant: str | None
+) -> RequestUpgradeStrategy:
+    if isinstance(engine, str):
+        from turnout.plugins import create
+
+        return create(engine, variant)
+    if variant is not None:
+        raise ConfigurationError(f"{engine!r} is a strategy already; leave {variant!r} out")
+    return engine
+
+
+def _path(value: str | PathLike[str] | None) -> Path | None:
+    return None if value is None else Path(value)
