@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from turnout.errors import UsageError
 from turnout.runtime import Host, Runtime, Task, Timer, Waiter
 from turnout_compat.asyncio_hosts import GreenletHost, TaskHost, ThreadHost
+from turnout_compat.threads_runtime import ThreadWaiter
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
@@ -118,7 +119,18 @@ class AsyncioRuntime(Runtime):
                 "this would block the event loop: await the session itself in `async def` code,"
                 " and use its blocking view from other threads only"
             )
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+        if self.loop.is_closed():
+            coroutine.close()
+            raise UsageError("the event loop of this session has ended")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        waiter = ThreadWaiter()
+        future.add_done_callback(lambda _: waiter.wake())
+        try:
+            waiter.block()
+        except BaseException:  # the thread's task was cancelled, or its deadline has passed
+            future.cancel()
+            raise
+        return future.result()
 
     async def run_plain(self, function: Callable[[], T], *, name: str) -> T:
         """Run a plain function in a thread of its own, with the caller's context variables."""

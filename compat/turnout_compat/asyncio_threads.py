@@ -7,17 +7,18 @@ so back-pressure reaches the handler, and a small message costs no round trip to
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from turnout.close import CloseStatus
-from turnout.errors import ConnectionClosed
+from turnout.errors import ConnectionClosed, TurnoutError
 from turnout.messages import BinaryMessage, Message, TextMessage
 from turnout.session.blocking import BlockingSession
 from turnout.session.inbox import Inbox, weight
 from turnout.session.lifecycle import Control
+from turnout_compat.threads_runtime import ThreadWaiter
 
 if TYPE_CHECKING:
     from turnout.session.connection import Connection
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from turnout_compat.asyncio_runtime import AsyncioRuntime
 
 __all__ = ["ThreadControl", "ThreadInbox", "ThreadSession"]
+
+log = logging.getLogger("turnout.handler")
 
 CREDIT = 64 * 1024
 
@@ -36,59 +39,70 @@ class ThreadInbox(Inbox):
     def __init__(self, connection: Connection, limit: int | None, runtime: AsyncioRuntime) -> None:
         super().__init__(connection, limit)
         self._runtime = runtime
-        self._arrived: SimpleQueue[Message | None] = SimpleQueue()
         self._taken = 0
+        self._waiter: ThreadWaiter | None = None
 
     def put(self, message: Message) -> None:
         """Add one message."""
         self._size += weight(message)
-        self._arrived.put(message)
+        self._messages.append(message)
+        self._wake()
         if self._limit is not None and self._size - self._taken > self._limit and not self.paused:
             self.paused = True
             self._connection.pause_reading()
             self._look_again()  # the thread may have taken all of it meanwhile
 
-    def end(self) -> None:
-        """Note that nothing more will come."""
-        if not self.ended:
-            self.ended = True
-            self._arrived.put(None)
-
     def clear(self) -> None:
         """Drop what has not been taken and let the engine read on."""
-        try:
-            while (message := self._arrived.get_nowait()) is not None:
-                self._size -= weight(message)
-            self._arrived.put(None)
-        except Empty:
-            pass
+        while (message := self._pop()) is not None:
+            self._size -= weight(message)
         self._read_on()
 
     def take(self) -> Message | None:
-        """Return None: a thread always asks with `take_blocking`."""
-        return None
+        """Return the oldest message, or None when there is none now."""
+        message = self._pop()
+        if message is not None:
+            self._taken += weight(message)
+            if self.paused:
+                self._runtime.call_inside(self._look_again)
+        return message
 
     def take_blocking(self) -> Message | None:
         """Return the oldest message, blocking the thread; None when the connection has ended."""
-        message = self._arrived.get()
-        if message is None:
-            self._arrived.put(None)  # for the next call
-            return None
-        self._taken += weight(message)
-        if self.paused:
-            self._runtime.call_inside(self._look_again)
+        message = self.take()
+        while message is None:
+            if self.ended:
+                return self.take()  # one may have come between the look and the end
+            self._wait()
+            message = self.take()
         return message
 
     async def next(self) -> Message | None:
         """Return the oldest message; blocks the thread that drives this."""
         return self.take_blocking()
 
+    def _wait(self) -> None:
+        self._waiter = waiter = ThreadWaiter()
+        try:
+            if not self._messages and not self.ended:  # looked at after the waiter can be seen
+                waiter.block()
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.wake()
+
+    def _pop(self) -> Message | None:
+        try:
+            return self._messages.popleft()
+        except IndexError:
+            return None
+
     def _look_again(self) -> None:
         if (self._size - self._taken) * 2 <= (self._limit or 0):
             self._read_on()
-
-    def _wake(self) -> None:
-        """Do nothing: the queue wakes its thread itself."""
 
 
 class Outgoing:
@@ -98,16 +112,18 @@ class Outgoing:
         self._session = session
         self._runtime = runtime
         self._messages: deque[Message] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._on_the_way = 0
         self._flushing = False
+        self._waiting: list[ThreadWaiter] = []
 
     def send(self, message: Message) -> None:
         """Hand a message over; block while too much is on its way; raise `ConnectionClosed`."""
-        with self._changed:
-            while self._on_the_way > CREDIT:
-                self._changed.wait()
-            self._raise_if_closed()
+        self._wait_below(CREDIT)
+        error = self._session.closed_error()
+        if error is not None:
+            raise error
+        with self._lock:
             self._on_the_way += weight(message)
             self._messages.append(message)
             if self._flushing:
@@ -117,27 +133,30 @@ class Outgoing:
 
     def wait(self) -> None:
         """Return when the engine has taken everything, or never will."""
-        with self._changed:
-            while self._on_the_way > 0:
-                self._changed.wait()
+        self._wait_below(0)
 
-    def _raise_if_closed(self) -> None:
-        error = self._session.closed_error()
-        if error is not None:
-            raise error
+    def _wait_below(self, limit: int) -> None:
+        while self._on_the_way > limit:
+            waiter = ThreadWaiter()
+            with self._lock:
+                if self._on_the_way <= limit:
+                    return
+                self._waiting.append(waiter)
+            waiter.block()
 
     def _flush(self) -> None:
         """Post what has come, inside the loop; stop at a message that has to wait."""
         while True:
-            with self._changed:
+            with self._lock:
                 if not self._messages:
                     self._flushing = False
                     return
                 message = self._messages.popleft()
             try:
                 waiting = self._session.post(message)
-            except ConnectionClosed:
-                waiting = None  # the sender learns it from its next call
+            except TurnoutError as error:
+                self._lost(error)
+                waiting = None
             if waiting is not None and not waiting.settled:
                 self._runtime.spawn(self._await(waiting, message))
                 return
@@ -146,16 +165,23 @@ class Outgoing:
     async def _await(self, waiting: Waiting, message: Message) -> None:
         try:
             await waiting.wait(self._runtime)
-        except ConnectionClosed:
-            pass  # the sender learns it from its next call
+        except ConnectionClosed as error:
+            self._lost(error)
         finally:
             self._took(message)
         self._flush()
 
+    def _lost(self, error: TurnoutError) -> None:
+        """Tell about a message that was handed over in vain: its sender has gone on."""
+        if not isinstance(error, ConnectionClosed):  # a close shows at the sender's next call
+            log.error("session %s could not send: %s", self._session.id, error)
+
     def _took(self, message: Message) -> None:
-        with self._changed:
+        with self._lock:
             self._on_the_way -= weight(message)
-            self._changed.notify_all()
+            waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.wake()
 
 
 class ThreadSession(BlockingSession):
@@ -173,7 +199,11 @@ class ThreadSession(BlockingSession):
             message = TextMessage(message)
         elif not isinstance(message, Message):
             message = BinaryMessage(message)
-        self._outgoing.send(message)
+        if message.is_whole:
+            self._outgoing.send(message)
+        else:  # a piece in the wrong place is the caller's mistake: let it be raised there
+            self._outgoing.wait()
+            super()._send_one(message)
 
     def send_text(self, text: str) -> None:
         """Send a text message."""

@@ -30,10 +30,14 @@ class TaskCancelled(BaseException):
     """Ends a thread's coroutine at its next wait on a turnout object."""
 
 
+class DeadlinePassed(BaseException):
+    """Leaves the body of the `ThreadTimeout` that it names, and becomes a `TimeoutError` there."""
+
+
 class ThreadWaiter(Waiter):
     """A waiter that blocks its thread; a cancelled task is woken with `TaskCancelled`."""
 
-    __slots__ = ("_lock", "_woken")
+    __slots__ = ("_woken",)
 
     def __init__(self) -> None:
         self._woken = threading.Event()
@@ -42,33 +46,31 @@ class ThreadWaiter(Waiter):
         """Let whoever awaits go on."""
         self._woken.set()
 
-    def __await__(self) -> Generator[Any, None, None]:
-        task = ThreadTask.current()
-        deadline = _deadlines.innermost()
-        _check(task, deadline)
+    @property
+    def woken(self) -> bool:
+        """True after `wake`."""
+        return self._woken.is_set()
+
+    def block(self) -> None:
+        """Block the calling thread until `wake`, a cancellation, or the nearest deadline."""
+        task, deadline = ThreadTask.current(), _deadlines.nearest()
         if task is not None:
             task.waiting = self
-        _check(task, deadline)
-        timeout = None if deadline is None else max(0.0, deadline.due - time.monotonic())
-        woken = self._woken.wait(timeout)
+            if task.cancelled:  # it came before this wait could be seen
+                self.wake()
+        left = None if deadline is None else max(0.0, deadline.due - time.monotonic())
+        woken = self._woken.wait(left)
         if task is not None:
             task.waiting = None
             if task.cancelled:
                 raise TaskCancelled
         if not woken:
-            assert deadline is not None
-            deadline.expired = True
-            raise TimeoutError
+            raise DeadlinePassed(deadline)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self.block()
         return
         yield  # makes this a generator that ends at its first step
-
-
-def _check(task: ThreadTask[Any] | None, deadline: ThreadTimeout | None) -> None:
-    if task is not None and task.cancelled:
-        raise TaskCancelled
-    if deadline is not None and deadline.due <= time.monotonic():
-        deadline.expired = True
-        raise TimeoutError
 
 
 class ThreadTask(Task[T]):
@@ -127,7 +129,7 @@ class ThreadTask(Task[T]):
     @property
     def done(self) -> bool:
         """True once it has ended."""
-        return self._ended._woken.is_set()
+        return self._ended.woken
 
     def cancel(self) -> None:
         """Make its current or next wait on a turnout object raise `TaskCancelled`."""
@@ -149,7 +151,6 @@ class ThreadTimeout(AbstractAsyncContextManager["ThreadTimeout"]):
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.due = 0.0
-        self.expired = False
 
     async def __aenter__(self) -> Self:
         self.due = time.monotonic() + self._seconds
@@ -163,6 +164,8 @@ class ThreadTimeout(AbstractAsyncContextManager["ThreadTimeout"]):
         traceback: TracebackType | None,
     ) -> None:
         _deadlines.pop(self)
+        if isinstance(error, DeadlinePassed) and error.args[0] is self:
+            raise TimeoutError from None
 
 
 class _Deadlines(threading.local):
@@ -178,7 +181,7 @@ class _Deadlines(threading.local):
     def clear(self) -> None:
         self._open.clear()
 
-    def innermost(self) -> ThreadTimeout | None:
+    def nearest(self) -> ThreadTimeout | None:
         return min(self._open, key=lambda timeout: timeout.due, default=None)
 
 

@@ -132,7 +132,7 @@ class Lifecycle:
         try:
             if self._session.is_open:  # the serving was cancelled
                 await self._control.close(GOING_AWAY)
-            else:
+            elif self._session.state != "closed":
                 await self._control.wait_closed()
         finally:
             if self._claim_closed():
