@@ -17,6 +17,8 @@ T = TypeVar("T")
 class GreenletBridge:
     """One greenlet of one task."""
 
+    _task: greenlet.greenlet
+
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine from inside the greenlet; switches to the task only when it suspends."""
         step, value = coroutine.send, None
@@ -26,13 +28,14 @@ class GreenletBridge:
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
             try:
-                step, value = coroutine.send, greenlet.getcurrent().parent.switch(awaited)
+                step, value = coroutine.send, self._task.switch(awaited)
             except BaseException as error:  # thrown by the task, e.g. a cancellation
                 step, value = coroutine.throw, error  # type: ignore[assignment]  # takes the error as its value
 
     @types.coroutine
     def run(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
         """Run a coroutine, and the plain code that it calls, in a new greenlet."""
+        self._task = greenlet.getcurrent()
         child = greenlet.greenlet(self.call)
         child.gr_context = copy_context()
         result = child.switch(coroutine)
@@ -43,4 +46,4 @@ class GreenletBridge:
                 result = child.throw(error)
             else:
                 result = child.switch(sent)
-        return result  # type: ignore[no-any-return]  # greenlets are untyped
+        return result

@@ -100,8 +100,8 @@ class ThreadHost(Host):
         life = Lifecycle(prepared, session, face, ThreadControl(face, inbox))
         name = f"turnout-{session.id}"
         ended = self._runtime.loop.create_task(self._in_thread(life.run, name), name=name)
-        overdue = self._runtime.loop.create_future()
-        session.on_deadline(lambda: overdue.done() or overdue.set_result(None))
+        overdue = asyncio.Event()
+        session.on_deadline(overdue.set)
         session.start()
         await self._wait(session, ended, overdue)
         if not ended.done():
@@ -117,13 +117,14 @@ class ThreadHost(Host):
         self,
         session: WebSocketSession,
         ended: asyncio.Task[None],
-        overdue: asyncio.Future[None],
+        overdue: asyncio.Event,
     ) -> None:
         """Wait for the thread or for the deadline; a cancellation closes the session first."""
         cancelled: asyncio.CancelledError | None = None
-        while not ended.done() and not overdue.done():
+        ended.add_done_callback(lambda _: overdue.set())
+        while not overdue.is_set():
             try:
-                await asyncio.wait({ended, overdue}, return_when=asyncio.FIRST_COMPLETED)
+                await overdue.wait()
             except asyncio.CancelledError as error:
                 cancelled = error
                 session.begin_close(GOING_AWAY)

@@ -1,4 +1,4 @@
-"""The asyncio runtime: waiters are futures, tasks are tasks, handlers run in the connection's task."""
+"""The asyncio runtime: a waiter is a future, a task is a task."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from turnout.errors import UsageError
@@ -112,7 +113,7 @@ class AsyncioRuntime(Runtime):
                 self.loop.call_soon_threadsafe(callback)
 
     def call_blocking(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop from another thread, which blocks until its result is there."""
+        """Run a coroutine in the loop from another thread, which blocks for its result."""
         if threading.get_ident() == self._thread:
             coroutine.close()
             raise UsageError(
@@ -139,11 +140,10 @@ class AsyncioRuntime(Runtime):
 
         def work() -> None:
             try:
-                result = context.run(function)
+                settle = partial(future.set_result, context.run(function))
             except BaseException as error:  # handed to the awaiting task, whatever it is
-                self.call_inside(lambda error=error: future.done() or future.set_exception(error))  # type: ignore[misc]  # the default binds it
-            else:
-                self.call_inside(lambda: future.done() or future.set_result(result))
+                settle = partial(future.set_exception, error)
+            self.call_inside(lambda: None if future.done() else settle())
 
         threading.Thread(target=work, name=name, daemon=True).start()
         return await future

@@ -78,7 +78,7 @@ def bound_address(server: asyncio.Server) -> Address:
 
 
 def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
-    """Return the TLS context that the settings ask for; raise `ConfigurationError` for bad files."""
+    """Return the TLS context of the settings; raise `ConfigurationError` for bad files."""
     if settings.tls_cert is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -146,7 +146,7 @@ class ThreadTask(Task[T]):
 
 
 class ThreadTimeout(AbstractAsyncContextManager["ThreadTimeout"]):
-    """Ends the waits of its body at a deadline; what does not wait on turnout is not interrupted."""
+    """Ends the waits of its body at a deadline, and nothing that does not wait on turnout."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -46,8 +46,8 @@ from turnout.options import Deflate, Overflow, WebSocketOptions
 from turnout.primitives import Event, Lock, Queue, TaskGroup, sleep, spawn, timeout
 from turnout.registration import HttpRequestHandler, WebSocketHandlerRegistration
 from turnout.registry import WebSocketHandlerRegistry
-from turnout.serving import ServerSettings, serve
 from turnout.service import WebSocketService
+from turnout.serving import ServerSettings, serve
 from turnout.session.blocking import BlockingSession
 from turnout.session.broadcast import broadcast, join
 from turnout.session.session import WebSocketSession

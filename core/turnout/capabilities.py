@@ -8,7 +8,7 @@ __all__ = ["Capabilities"]
 
 
 def _capability(default: bool, meaning: str) -> bool:
-    return field(default=default, metadata={"meaning": meaning})  # type: ignore[no-any-return]  # field() is typed as its value
+    return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

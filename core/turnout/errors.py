@@ -124,9 +124,7 @@ class HandshakeRefused(TurnoutError):
 class ConnectionClosed(TurnoutError):
     """The WebSocket connection has ended, or is ending; nothing more can be sent or received."""
 
-    def __init__(
-        self, status: CloseStatus, by: Literal["local", "remote"] | None = None
-    ) -> None:
+    def __init__(self, status: CloseStatus, by: Literal["local", "remote"] | None = None) -> None:
         who = {"local": "by this side", "remote": "by the peer", None: "without a close frame"}[by]
         super().__init__(f"connection closed {who}: {status}")
         self.status = status

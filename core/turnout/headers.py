@@ -37,7 +37,7 @@ class Headers(Mapping[str, str]):
         """Append a field, keeping those of the same name; raise `ValueError` on illegal bytes."""
         if not _NAME.match(name):
             raise ValueError(f"not a header name: {name!r}")
-        if _FORBIDDEN.search(value) or not value.isascii() and not _is_latin(value):
+        if _FORBIDDEN.search(value) or (not value.isascii() and not _is_latin(value)):
             raise ValueError(f"the value of header {name} has a character that may not be sent")
         self._fields.append((name, value.strip(" \t")))
 

@@ -48,10 +48,11 @@ class Message:
         return f"{type(self).__name__}({shown}, length={len(self.payload)}{partial})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._restore, (self.payload, self.is_first, self.is_last)
+        return type(self).restore, (self.payload, self.is_first, self.is_last)
 
     @classmethod
-    def _restore(cls, payload: Any, is_first: bool, is_last: bool) -> Message:
+    def restore(cls, payload: Any, is_first: bool, is_last: bool) -> Message:
+        """Make a message of parts that were checked before; the driver and pickle use it."""
         message = cls.__new__(cls)
         _set(message, "payload", payload)
         _set(message, "is_first", is_first)

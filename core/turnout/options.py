@@ -55,9 +55,7 @@ class _Default:
 
 
 def _option(default: T, unit: str, meaning: str) -> T:
-    return cast(
-        T, field(default=_Default(default), metadata={"unit": unit, "meaning": meaning})
-    )
+    return cast(T, field(default=_Default(default), metadata={"unit": unit, "meaning": meaning}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +154,8 @@ def _check(name: str, value: object) -> None:
         _expect(number and 0 < cast(float, value) < 1e9, name, "seconds over 0", value)
     else:
         lowest = 0 if name in _NUMBERS_FROM_ZERO else 1
-        _expect(type(value) is int and value >= lowest, name, f"a whole number from {lowest}", value)
+        fits = type(value) is int and value >= lowest
+        _expect(fits, name, f"a whole number from {lowest}", value)
 
 
 def _expect(holds: bool, name: str, wanted: str, value: object) -> None:

@@ -41,9 +41,7 @@ def timeout(seconds: float) -> AbstractAsyncContextManager[object]:
     return current_runtime().timeout(seconds)
 
 
-def spawn(
-    target: Coroutine[Any, Any, T] | Callable[[], T], *, name: str | None = None
-) -> Task[T]:
+def spawn(target: Coroutine[Any, Any, T] | Callable[[], T], *, name: str | None = None) -> Task[T]:
     """Run a coroutine, or a plain function that may block, beside the caller.
 
     Await the task for its result, or use a `TaskGroup`, which waits for all of its tasks.
@@ -119,7 +117,7 @@ class _Waiters:
         self._waiting: deque[Waiter] = deque()
 
     async def wait(self, ready: Callable[[], bool]) -> None:
-        """Wait to be woken. `ready` is looked at once more, as another thread may have been quick."""
+        """Wait to be woken; looks at `ready` first, as another thread may have been quick."""
         waiter = current_runtime().waiter()
         self._waiting.append(waiter)
         try:

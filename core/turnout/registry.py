@@ -223,9 +223,7 @@ class WebSocketHandlerRegistry:
         await session.send(message)
         return True
 
-    async def drain(
-        self, timeout: float | None = None, code: int = 1001, reason: str = ""
-    ) -> None:
+    async def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
         """Close every session of the calling runtime and refuse new ones; see the service's."""
         runtime = current_runtime()
         services = [service for service in self._services if service.runtime is runtime]

@@ -122,9 +122,7 @@ class WebSocketService:
         handshake.check(request, self.strategy.supported_versions, origins)
         self._check_room(request, options.max_connections)
         attributes: dict[str, Any] = {}
-        chain = InterceptorChain(
-            registration.interceptors, request, response, prepared.original
-        )
+        chain = InterceptorChain(registration.interceptors, request, response, prepared.original)
         await chain.before(attributes)
         try:
             negotiated = await handshake.negotiate(
@@ -222,9 +220,7 @@ class WebSocketService:
 
     # The end
 
-    async def drain(
-        self, timeout: float | None = None, code: int = 1001, reason: str = ""
-    ) -> None:
+    async def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
         """Refuse new handshakes, close every session, and return when all are over.
 
         Each session has its own `close_timeout` for the peer and the handler; after `timeout`

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
     from turnout.protocol.extensions import DeflateParameters, WebSocketExtension
     from turnout.registry import WebSocketHandlerRegistry
-    from turnout.serving import ServerSettings
     from turnout.service import WebSocketService
+    from turnout.serving import ServerSettings
     from turnout.session.connection import Connection
 
 __all__ = ["RequestUpgradeStrategy", "Upgrade"]

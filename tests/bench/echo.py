@@ -1,6 +1,6 @@
 """Text echo per second through turnout, beside what asyncio can do without any protocol.
 
-    python tests/bench/echo.py [--engines wsproto,aiohttp] [--size 125] [--connections 64]
+python tests/bench/echo.py [--engines wsproto,aiohttp] [--size 125] [--connections 64]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from turnout import TextWebSocketHandler, WebSocketHandlerRegistry, WebSocketOptions
 
@@ -155,7 +156,7 @@ async def load(port: int, path: str, options: argparse.Namespace) -> float:
 @contextlib.contextmanager
 def server(command: list[str]) -> Iterator[int]:
     """Run a server in its own process, on the first core; yield its port."""
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.Popen(
         ["taskset", "-c", "0", *command], stdout=subprocess.PIPE, text=True, env=environment
     )
@@ -172,7 +173,7 @@ def commands(options: argparse.Namespace) -> dict[str, tuple[list[str], str]]:
     """Return name, command and path of everything that is measured, raw first."""
     rows = {"raw": ([sys.executable, __file__, "--raw", "--size", str(options.size)], "callback")}
     for engine in options.engines.split(","):
-        name, _, variant = engine.partition("-") if engine != "gevent-websocket" else (engine, "", "")
+        name, _, variant = engine.partition(":")
         command = [sys.executable, "-m", "turnout.cli", "serve", "echo:registry", "--port", "0"]
         command += ["--engine", name, *(["--strategy", variant] if variant else [])]
         for path in options.paths.split(","):

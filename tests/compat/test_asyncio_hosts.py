@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+
 import turnout.blocking
 from turnout import (
     ConnectionClosed,
@@ -23,7 +25,6 @@ from turnout import (
     broadcast,
 )
 from turnout_adapters.wsproto import RunningServer, start
-from websockets.asyncio.client import connect
 
 DEADLINE = 10.0
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
 from turnout import ServerSettings, WebSocketHandler, WebSocketHandlerRegistry
 from turnout_adapters.wsproto import start
-from websockets.asyncio.client import ClientConnection, connect
 
 DEADLINE = 5.0
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
@@ -263,7 +264,7 @@ def test_an_exception_of_a_stepped_callback_closes_with_1011(suspend: bool) -> N
 
 
 def test_a_callback_runs_where_its_message_arrives() -> None:
-    """The first line of a callback runs inside the engine's `data_received`: no turn of the loop."""
+    """The first line of a callback runs inside the engine's `data_received`."""
     callers: list[set[str]] = []
 
     async def callback(session: Any, text: str) -> None:

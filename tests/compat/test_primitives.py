@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+
 from turnout import Event, Lock, Queue, TaskGroup, UsageError, join, sleep, spawn, timeout
 from turnout.drive import drive
 from turnout.runtime import current_runtime, set_current_runtime

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, cast
 
 import h11
+
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConnectionClosed
 from turnout_adapters.wsproto.views import PHRASES, H11Request, H11Response
@@ -220,7 +221,7 @@ class HttpConnection(asyncio.Protocol):
             raise ConnectionClosed(NO_CLOSE_FRAME)
 
     def switch(self, headers: list[tuple[str, str]]) -> tuple[asyncio.Transport, bytes]:
-        """Send the 101 and leave; return the transport and what has been read beyond the request."""
+        """Send the 101 and leave; return the transport and what came after the request."""
         if self.lost.done():
             raise ConnectionClosed(NO_CLOSE_FRAME)
         encoded = [(n.encode("ascii"), v.encode("latin-1")) for n, v in headers]

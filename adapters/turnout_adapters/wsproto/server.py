@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from turnout.serving import ServerSettings
 from turnout.service import WebSocketService
+from turnout.serving import ServerSettings
 from turnout_adapters.wsproto.http import HttpConnection
 from turnout_adapters.wsproto.strategy import WsprotoStrategy
 from turnout_compat.asyncio_runtime import AsyncioRuntime
@@ -32,7 +32,8 @@ class RunningServer:
         self._server: asyncio.Server
         self.address: Address
 
-    async def _listen(self, settings: ServerSettings, native: dict[str, Any]) -> None:
+    async def listen(self, settings: ServerSettings, native: dict[str, Any]) -> None:
+        """Bind and begin to accept; `start` calls it."""
         tls = tls_context(settings)
         common: dict[str, Any] = {"backlog": settings.backlog, "ssl": tls}
         if tls is not None:
@@ -84,5 +85,5 @@ async def start(
     service = WebSocketService(registry, strategy, AsyncioRuntime())
     native = strategy.native_settings
     server = RunningServer(service, native.get("max_header_size", MAX_HEADER_SIZE))
-    await server._listen(settings or ServerSettings(), native)
+    await server.listen(settings or ServerSettings(), native)
     return server

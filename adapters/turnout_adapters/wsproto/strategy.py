@@ -48,8 +48,9 @@ class WsprotoStrategy(RequestUpgradeStrategy):
         """Set what only this server has; see the class."""
         for name in native:
             if name not in NATIVE_SETTINGS:
-                known = ", ".join(NATIVE_SETTINGS)
-                raise ConfigurationError(f"the engine {self.name!r} has no {name!r}; it has {known}")
+                raise ConfigurationError(
+                    f"the engine {self.name!r} has no {name!r}; it has {', '.join(NATIVE_SETTINGS)}"
+                )
         self.native_settings.update(native)
         return self
 

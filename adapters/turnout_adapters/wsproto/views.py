@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import h11
+
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import BodyTooLargeError, ConnectionClosed
 from turnout.headers import Headers

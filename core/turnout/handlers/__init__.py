@@ -1,0 +1,1 @@
+"""Handlers: what users write, and what turnout has to know of it."""

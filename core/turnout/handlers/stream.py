@@ -21,7 +21,7 @@ class FunctionHandler(StreamWebSocketHandler):
         control_frames: bool = False,
         sub_protocols: Sequence[str] = (),
     ) -> None:
-        self.handle: Callable[[Any], Result] = function  # type: ignore[method-assign]  # that is the point
+        self.handle: Callable[[Any], Result] = function  # type: ignore[assignment]  # that is the point
         self.supports_partial_messages = partial  # type: ignore[misc]  # per function, not per class
         self.receives_control_frames = control_frames  # type: ignore[misc]  # per function, not per class
         self.sub_protocols = tuple(sub_protocols)

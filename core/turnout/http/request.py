@@ -118,5 +118,5 @@ class ServerHttpRequest(ABC):
         """Return the whole request body; raise `BodyTooLargeError` past `limit` bytes."""
 
     async def http_session(self, *, create: bool = False) -> MutableMapping[str, Any] | None:
-        """Return the host's HTTP session, or None where it has none; see `handshake.http_session`."""
+        """Return the host's HTTP session, or None where it has none."""
         return None

@@ -1,0 +1,1 @@
+"""The session: one open connection, its two buffers, its end, and the handler over it."""

@@ -148,6 +148,7 @@ class BlockingSession:
         if isinstance(message, (Message, str, bytes, bytearray, memoryview)):
             self._send_one(message)
             return
+        one: Any
         for one in message:
             self.send(one)
 

@@ -134,9 +134,7 @@ class Closing:
             self._timer.cancel()
             self._timer = None
 
-    def _enter(
-        self, status: CloseStatus, by: Literal["local", "remote"] | None
-    ) -> bool:
+    def _enter(self, status: CloseStatus, by: Literal["local", "remote"] | None) -> bool:
         """Leave the open state; false when somebody was first."""
         if self.state != "open":
             return False

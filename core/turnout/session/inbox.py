@@ -31,7 +31,16 @@ class Inbox(ABC):
     Over `limit` bytes the engine is told to stop reading; below half of it, to go on.
     """
 
-    __slots__ = ("_connection", "_limit", "_messages", "_size", "consumer", "ended", "on_end", "paused")
+    __slots__ = (
+        "_connection",
+        "_limit",
+        "_messages",
+        "_size",
+        "consumer",
+        "ended",
+        "on_end",
+        "paused",
+    )
 
     def __init__(self, connection: Connection, limit: int | None) -> None:
         self._connection = connection

@@ -55,9 +55,7 @@ class Pings:
         self._pending[message.payload] = pending
         return message, pending
 
-    async def finish(
-        self, pending: PendingPing, error: Callable[[], ConnectionClosed]
-    ) -> float:
+    async def finish(self, pending: PendingPing, error: Callable[[], ConnectionClosed]) -> float:
         """Wait for the pong; return the round trip in seconds."""
         await pending.waiter
         if pending.answered_at is None:

@@ -124,9 +124,9 @@ class Outbox:
         if self.error is not None:
             raise self.error()
         whole = type(item) is PreparedMessage or (item.is_first and item.is_last)  # type: ignore[union-attr]  # narrowed by the test before
-        if whole and self._writable and not self._sending and not self._queue:
-            if self._open_kind is None:
-                return self._send_now(item)
+        idle = self._writable and not self._sending and not self._queue
+        if whole and idle and self._open_kind is None:
+            return self._send_now(item)
         return self._enqueue(item, whole)
 
     async def send(self, item: Message | PreparedMessage) -> None:

@@ -43,8 +43,10 @@ class WebSocketSession:
     call raises `ConnectionClosed`, except `close`, which may be repeated.
     """
 
-    def __init__(self, id: str, upgrade: Upgrade, connection: Connection, runtime: Runtime) -> None:
-        self.id: str = id
+    def __init__(
+        self, session_id: str, upgrade: Upgrade, connection: Connection, runtime: Runtime
+    ) -> None:
+        self.id = session_id
         """Unguessable and unique; safe to hand out as an address, not as a secret."""
         self.attributes: dict[str, Any] = upgrade.attributes
         """The user's own data; begins with what interceptors put there."""
