@@ -228,6 +228,7 @@ class TestAllowed:
             ("https://*.example.org", "https://a.example.org.evil.example", False),
             ("https://*.example.org", "https://evil.example/.example.org", False),
             ("https://*.example.org", "https://axexample.org", False),
+            ("https://*example.org", "https://example.org", True),
             ("https://*.Example.ORG", "https://A.example.org", True),
             ("https://*.example.org:[*]", "https://a.example.org", True),
             ("https://*.example.org:[*]", "https://a.example.org:1234", True),
@@ -441,9 +442,13 @@ class TestTrustedProxies:
                 {"Forwarded": "proto=ftp, for=192.0.2.1;proto=https, for=10.0.0.2;proto=http"},
                 ("https", "example.org"),
             ),
+            (
+                {"Forwarded": 'for=192.0.2.1;proto=https, for="[2001:db8::1]:80";proto=http'},
+                ("https", "example.org"),
+            ),
             # Malformed: nothing was said.
             ({"Forwarded": "proto"}, ("http", "example.org")),
-            ({"Forwarded": "proto=https;proto=http"}, ("http", "example.org")),
+            ({"Forwarded": "proto=http;proto=https"}, ("http", "example.org")),
             ({"Forwarded": 'proto="https'}, ("http", "example.org")),
             ({"Forwarded": "proto=https host=x"}, ("http", "example.org")),
             ({"Forwarded": ""}, ("http", "example.org")),
@@ -453,7 +458,7 @@ class TestTrustedProxies:
     def test_what_the_client_asked_for(
         self, make_request: MakeRequest, headers: dict[str, Any], seen: tuple[str, str]
     ) -> None:
-        proxies = TrustedProxies.of(["10.0.0.0/8"])
+        proxies = TrustedProxies.of(["10.0.0.0/8", "2001:db8::/32"])
         assert proxies.seen_by_client(make_request(headers, peer=PROXY)) == seen
 
     @given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=80))

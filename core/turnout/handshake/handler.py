@@ -294,7 +294,7 @@ def _shown(request: ServerHttpRequest, name: str) -> str:
 
 def _is_key(key: str) -> bool:
     try:
-        return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
+        return len(base64.b64decode(key, validate=True)) == 16
     except (binascii.Error, ValueError):
         return False
 
