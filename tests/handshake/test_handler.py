@@ -17,12 +17,8 @@ from turnout.drive import drive
 from turnout.errors import ConfigurationError, HandshakeRefused
 from turnout.handlers.base import TextWebSocketHandler
 from turnout.handlers.traits import PreparedHandler, prepare
-from turnout.handshake.handler import (
-    PRINCIPAL_ATTRIBUTE,
-    HandshakeHandler,
-    Negotiated,
-    accept_key,
-)
+from turnout.handshake.handler import PRINCIPAL_ATTRIBUTE, HandshakeHandler
+from turnout.handshake.negotiated import Negotiated, accept_key
 from turnout.handshake.origins import OriginPolicy
 from turnout.options import Deflate, WebSocketOptions
 

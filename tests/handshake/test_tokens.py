@@ -15,8 +15,9 @@ from turnout.drive import drive
 from turnout.errors import ConfigurationError, HandshakeRefused
 from turnout.handlers.base import TextWebSocketHandler
 from turnout.handlers.traits import prepare
-from turnout.handshake.handler import PRINCIPAL_ATTRIBUTE, HandshakeHandler, Negotiated
+from turnout.handshake.handler import PRINCIPAL_ATTRIBUTE, HandshakeHandler
 from turnout.handshake.interceptors import InterceptorChain
+from turnout.handshake.negotiated import Negotiated
 from turnout.handshake.tokens import (
     TokenInterceptor,
     authorization_header,

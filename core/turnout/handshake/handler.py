@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import logging
 import re
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from turnout.errors import ConfigurationError
+from turnout.handshake.negotiated import Negotiated, response_headers
 from turnout.handshake.redaction import printable
 from turnout.handshake.refusal import logged_refusal, refuse
 from turnout.protocol.extensions import (
@@ -45,11 +44,7 @@ __all__ = [
     "PRINCIPAL_ATTRIBUTE",
     "CredentialOffer",
     "HandshakeHandler",
-    "Negotiated",
-    "accept_key",
 ]
-
-log = logging.getLogger("turnout.handshake")
 
 PRINCIPAL_ATTRIBUTE = "turnout.principal"
 """The session attribute by which an interceptor names the user."""
@@ -57,16 +52,8 @@ PRINCIPAL_ATTRIBUTE = "turnout.principal"
 CREDENTIAL_OFFER = "turnout.credential_offer"
 """The request attribute by which an interceptor marks a token among the sub-protocols."""
 
-_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
-_TOKEN_TEXT = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-# Not for interceptors to set: they belong to the handshake, or frame a body that a 101 has not.
-_OWNED = frozenset({"upgrade", "connection", "content-length", "transfer-encoding", "trailer"})
-
-
-def accept_key(key: str) -> str:
-    """Return the `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2)."""
-    digest = hashlib.sha1((key + _GUID).encode("ascii"), usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode("ascii")
+WEBSOCKET = "websocket"
+_TOKEN_TEXT = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 6455 section 4.1, item 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +61,7 @@ class CredentialOffer:
     """A token that travels as an offered sub-protocol, after the one that announces it."""
 
     announced_by: str
-    token: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Negotiated:
-    """What both sides have agreed on; `response_headers` is the whole field list of the 101."""
-
-    sub_protocol: str | None
-    extensions: tuple[WebSocketExtension, ...]
-    deflate: DeflateParameters | None
-    principal: Principal | None
-    response_headers: list[tuple[str, str]]
+    token: str = field(repr=False)
 
 
 class HandshakeHandler:
@@ -95,8 +71,6 @@ class HandshakeHandler:
     a client that offers none of them is refused, else it is accepted without one.
     Raises `ConfigurationError` for a name that is no sub-protocol's.
     """
-
-    websocket: ClassVar[str] = "websocket"
 
     def __init__(
         self, *, sub_protocols: Iterable[str] = (), require_sub_protocol: bool = False
@@ -142,7 +116,7 @@ class HandshakeHandler:
                 f"A WebSocket handshake uses {allowed}.",
                 headers=[("Allow", allowed)],
             )
-        if request.connect_protocol.lower() != self.websocket:
+        if request.connect_protocol.lower() != WEBSOCKET:
             refuse(400, 'The ":protocol" must be "websocket".')
 
     def check_http_version(self, request: ServerHttpRequest) -> None:
@@ -152,7 +126,7 @@ class HandshakeHandler:
 
     def check_upgrade(self, request: ServerHttpRequest) -> None:
         """Refuse with 400 unless `Upgrade` lists websocket, in any case."""
-        if not _lists(request, "upgrade", self.websocket):
+        if not _lists(request, "upgrade", WEBSOCKET):
             refuse(
                 400,
                 'The "Upgrade" header must be "websocket".',
@@ -223,12 +197,7 @@ class HandshakeHandler:
             extensions=extensions,
             deflate=deflate,
             principal=principal,
-            response_headers=[
-                *_switching_headers(request),
-                *_if_set("Sec-WebSocket-Protocol", sub_protocol),
-                *_if_set("Sec-WebSocket-Extensions", ", ".join(map(str, extensions)) or None),
-                *_free_headers(response),
-            ],
+            response_headers=response_headers(request, response, sub_protocol, extensions),
         )
 
     def select_sub_protocol(
@@ -297,29 +266,3 @@ def _is_key(key: str) -> bool:
         return len(base64.b64decode(key, validate=True)) == 16
     except (binascii.Error, ValueError):
         return False
-
-
-def _if_set(name: str, value: str | None) -> list[tuple[str, str]]:
-    return [] if value is None else [(name, value)]
-
-
-def _switching_headers(request: ServerHttpRequest) -> list[tuple[str, str]]:
-    """Return what switches protocols; a stream of HTTP/2 has nothing to switch (RFC 8441)."""
-    if request.method == "CONNECT":
-        return []
-    return [
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", accept_key(request.headers["sec-websocket-key"])),
-    ]
-
-
-def _free_headers(response: ServerHttpResponse) -> list[tuple[str, str]]:
-    """Return what interceptors have set, without what is not theirs to set."""
-    free = []
-    for name, value in response.headers.fields():
-        if name.lower() in _OWNED or name.lower().startswith("sec-websocket-"):
-            log.warning("the header %s of a handshake cannot be set by an interceptor", name)
-        else:
-            free.append((name, value))
-    return free
