@@ -206,8 +206,12 @@ class RawClient:
         return int.from_bytes(frame.payload[:2], "big"), frame.payload[2:].decode()
 
     def expect_end(self) -> None:
-        """Read the end of the connection; raise `AssertionError` when bytes come before it."""
+        """Read the end of the connection and close this side of it too.
+
+        Raises `AssertionError` when bytes come before the end.
+        """
         rest = self.stream.read_to_end()
+        self.stream.close()
         assert not rest, f"expected the end of the connection, read {rest[:80]!r}"
 
     def expect_failure(self, code: int) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from turnout.testing.marks import marks_of
 from turnout.testing.report import Report
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:  # a thousand connections need a file descriptor each, at both ends
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a test of the suite its marks."""
+    for name, args, kwargs in marks_of(getattr(item, "function", None)):
+        item.add_marker(getattr(pytest.mark, name)(*args, **kwargs))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -83,11 +83,9 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 def record_end(session: WebSocketSession | BlockingSession, event: str, **facts: Any) -> None:
     """Record how a connection stands when its handler ends."""
     status = session.close_status
-    record(
-        session.uri,
-        event,
-        code=None if status is None else status.code,
-        reason=None if status is None else status.reason,
-        state=session.state,
-        **facts,
-    )
+    how = {
+        "code": None if status is None else status.code,
+        "reason": None if status is None else status.reason,
+        "state": session.state,
+    }
+    record(session.uri, event, **{**how, **facts})

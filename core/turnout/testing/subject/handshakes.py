@@ -18,9 +18,7 @@ from turnout.testing.subject.recorder import record
 
 __all__ = ["INTERCEPTORS", "NamedByQuery"]
 
-REFUSAL = HandshakeRefused(
-    401, [("WWW-Authenticate", 'Bearer realm="turnout"'), ("X-Reason", "no token")], "token needed"
-)
+CHALLENGE = [("WWW-Authenticate", 'Bearer realm="turnout"'), ("X-Reason", "no token")]
 
 
 class AsyncMarking(HandshakeInterceptor):
@@ -110,7 +108,7 @@ class PlainRefusing(HandshakeInterceptor):
 
 def _refuse(how: str, response: ServerHttpResponse) -> bool:
     if how == "401":
-        raise REFUSAL
+        raise HandshakeRefused(401, CHALLENGE, "token needed")
     if how == "error":
         raise RuntimeError(DETAIL)
     if how == "injected header":

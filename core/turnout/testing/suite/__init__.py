@@ -17,15 +17,16 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite(__name__)
-
 pytest_plugins = ["turnout.testing.plugin"]
+
+MODULES = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
+pytest.register_assert_rewrite(*MODULES)
 
 
 def _collect() -> dict[str, Any]:
     tests: dict[str, Any] = {}
-    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        members = vars(importlib.import_module(module.name))
+    for module in MODULES:
+        members = vars(importlib.import_module(module))
         found = {name: test for name, test in members.items() if name.startswith("test_")}
         if twice := tests.keys() & found.keys():
             raise ImportError(f"two modules of the suite have a test called {min(twice)}")

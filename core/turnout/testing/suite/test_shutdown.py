@@ -42,7 +42,7 @@ def test_sigint(start_server: StartServer) -> None:
     server = start_server()
     (client,) = open_clients(server, "/async/echo", 1)
     server.signal(signal.SIGINT)
-    assert client.close()[0] == 1001
+    assert client.answer_close()[0] == 1001
     server.wait().check()
 
 
@@ -78,5 +78,5 @@ def test_blocked_handler_is_cut(start_server: StartServer, token: str) -> None:
     (other,) = open_clients(server, "/async/echo", 1)
     server.events.wait_for(token, "waiting")
     server.signal(signal.SIGTERM)
-    assert other.close()[0] == 1001
+    assert other.answer_close()[0] == 1001
     assert server.wait().returncode == 0

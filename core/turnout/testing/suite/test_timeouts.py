@@ -43,6 +43,7 @@ def test_ping_timeout(server: Server, connect: Connect, colour: str, token: str)
     client = connect(f"/{colour}/keepalive?token={token}")
     assert client.read_frame().opcode == PING
     assert client.read_close() == (1011, "ping timeout")
+    client.expect_end()
     assert server.events.wait_for(token, "closed")[0]["code"] == 1011
 
 
