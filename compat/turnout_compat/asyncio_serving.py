@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 __all__ = ["termination"]
 
@@ -14,21 +15,27 @@ class termination:  # noqa: N801  # reads as a verb in `async with`
     """Within `async with termination() as asked`, SIGINT and SIGTERM only set the event `asked`.
 
     A second signal while the server drains raises `KeyboardInterrupt`.
+
+    `loop.add_signal_handler` is no use here: the signal would travel through the loop's self-pipe,
+    and is lost while that pipe is full because a thousand handlers' threads wake the loop at once.
     """
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
+        self._previous: dict[signal.Signals, Any] = {}
 
     async def __aenter__(self) -> asyncio.Event:
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._ask)
+
+        def received(number: int, frame: object) -> None:
+            loop.call_soon_threadsafe(self._ask)
+
+        self._previous = {number: signal.signal(number, received) for number in SIGNALS}
         return self._asked
 
     async def __aexit__(self, *exc_info: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _ask(self) -> None:
         if self._asked.is_set():

@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from turnout.headers import Headers
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -104,7 +106,8 @@ class BodyTooLargeError(TurnoutError):
 class HandshakeRefused(TurnoutError):
     """Refuse the handshake with this HTTP response.
 
-    Raise it from an interceptor, a hook or `determine_user`; it is written before any 101.
+    Raise it from an interceptor, a hook or `determine_user`; it is written before any 101. Raises
+    `ValueError` for a status that is no refusal, and for a header that may not be sent.
     """
 
     def __init__(
@@ -117,7 +120,7 @@ class HandshakeRefused(TurnoutError):
             raise ValueError(f"a refusal needs a status from 300 to 599, not {status}")
         super().__init__(f"handshake refused with {status}")
         self.status = status
-        self.headers = list(headers)
+        self.headers = Headers(headers).fields()  # here, where the traceback names who gave them
         self.body = body.encode() if isinstance(body, str) else body
 
 

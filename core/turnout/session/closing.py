@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Closing"]
 
+GRACE = 0.5
+"""Seconds for a handler that waits in `close()` to return after its connection was cut."""
+
 
 class Closing:
     """The state of a session, and everything that changes it."""
@@ -154,8 +157,14 @@ class Closing:
             self._connection.send_close(self.status)
 
     def _deadline(self) -> None:
-        self._timer = None
-        if self.state != "closed":
+        """Cut the connection; a handler that waited only for its end now goes on by itself."""
+        if self.state == "closed":
+            self._give_up()
+        else:
             self._connection.abort()
+            self._timer = self._runtime.call_later(GRACE, self._give_up)
+
+    def _give_up(self) -> None:
+        self._timer = None
         if self._on_deadline is not None:
             self._on_deadline()
