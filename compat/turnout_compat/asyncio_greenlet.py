@@ -5,9 +5,12 @@ from __future__ import annotations
 import types
 from collections.abc import Coroutine, Generator
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import greenlet
+
+if TYPE_CHECKING:
+    from turnout.runtime import Runtime
 
 __all__ = ["GreenletBridge"]
 
@@ -17,11 +20,20 @@ T = TypeVar("T")
 class GreenletBridge:
     """One greenlet of one task."""
 
-    _task: greenlet.greenlet
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._task = greenlet.getcurrent()
+        self._child = greenlet.greenlet(self.call)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine from inside the greenlet; switches to the task only when it suspends."""
-        step, value = coroutine.send, None
+        """Run a coroutine from inside the greenlet; switches to the task only when it suspends.
+
+        From elsewhere, such as a thread that the handler has spawned, block like anyone outside.
+        """
+        if greenlet.getcurrent() is not self._child:
+            return self._runtime.call_blocking(coroutine)
+        step: Any = coroutine.send
+        value: Any = None
         while True:
             try:
                 awaited = step(value)
@@ -30,15 +42,15 @@ class GreenletBridge:
             try:
                 step, value = coroutine.send, self._task.switch(awaited)
             except BaseException as error:  # thrown by the task, e.g. a cancellation
-                step, value = coroutine.throw, error  # type: ignore[assignment]  # takes the error as its value
+                step, value = coroutine.throw, error
 
     @types.coroutine
     def run(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
         """Run a coroutine, and the plain code that it calls, in a new greenlet."""
         self._task = greenlet.getcurrent()
-        child = greenlet.greenlet(self.call)
+        child = self._child
         child.gr_context = copy_context()
-        result = child.switch(coroutine)
+        result: Any = child.switch(coroutine)
         while not child.dead:
             try:
                 sent = yield result
@@ -46,4 +58,4 @@ class GreenletBridge:
                 result = child.throw(error)
             else:
                 result = child.switch(sent)
-        return result
+        return result  # type: ignore[no-any-return]  # greenlets are untyped

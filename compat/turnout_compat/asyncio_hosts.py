@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from turnout.close import GOING_AWAY
 from turnout.drive import drive
 from turnout.errors import EngineNotInstalledError
-from turnout.runtime import Host, set_current_caller, set_current_runtime
+from turnout.runtime import Host, set_current_caller
 from turnout.session.blocking import BlockingSession
 from turnout.session.lifecycle import Lifecycle, SessionControl
 from turnout_compat.asyncio_stepping import TaskStepper
 from turnout_compat.asyncio_threads import ThreadControl, ThreadInbox, ThreadSession
-from turnout_compat.threads_runtime import ThreadsRuntime
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
@@ -111,7 +110,7 @@ class ThreadHost(Host):
             await self._in_thread(life.finish, f"{name}-closed")
 
     async def _in_thread(self, life: Any, name: str) -> None:
-        await self._runtime.run_plain(lambda: _drive_in_thread(life()), name=name)
+        await self._runtime.run_plain(lambda: drive(life()), name=name)
 
     async def _wait(
         self,
@@ -134,12 +133,6 @@ class ThreadHost(Host):
             raise cancelled
 
 
-def _drive_in_thread(coroutine: Any) -> None:
-    set_current_runtime(ThreadsRuntime.shared())
-    set_current_caller(drive)
-    drive(coroutine)
-
-
 class GreenletHost(Host):
     """Runs plain `def` handlers in a greenlet of the connection's task (`bridge="greenlet"`).
 
@@ -157,7 +150,7 @@ class GreenletHost(Host):
             raise EngineNotInstalledError(
                 'bridge="greenlet" needs greenlet: pip install "turnout[greenlet]"'
             ) from error
-        bridge = GreenletBridge()
+        bridge = GreenletBridge(self._runtime)
         face = BlockingSession(session, self._runtime, bridge.call)
         life = Lifecycle(prepared, session, face, SessionControl(session))
         set_current_caller(bridge.call)

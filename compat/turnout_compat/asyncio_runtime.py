@@ -7,14 +7,12 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
-from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from turnout.errors import UsageError
 from turnout.runtime import Host, Runtime, Task, Timer, Waiter
 from turnout_compat.asyncio_hosts import GreenletHost, TaskHost, ThreadHost
-from turnout_compat.threads_runtime import ThreadWaiter
+from turnout_compat.threads_runtime import ThreadTask, ThreadWaiter
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
@@ -134,19 +132,19 @@ class AsyncioRuntime(Runtime):
         return future.result()
 
     async def run_plain(self, function: Callable[[], T], *, name: str) -> T:
-        """Run a plain function in a thread of its own, with the caller's context variables."""
-        future: asyncio.Future[T] = self.loop.create_future()
-        context = copy_context()
+        """Run a plain function in a thread of its own, with the caller's context variables.
 
-        def work() -> None:
-            try:
-                settle = partial(future.set_result, context.run(function))
-            except BaseException as error:  # handed to the awaiting task, whatever it is
-                settle = partial(future.set_exception, error)
-            self.call_inside(lambda: None if future.done() else settle())
-
-        threading.Thread(target=work, name=name, daemon=True).start()
-        return await future
+        Cancelling this ends the thread's next wait on a turnout object.
+        """
+        task = ThreadTask(function, name)
+        ended = asyncio.Event()
+        task.on_done(lambda: self.call_inside(ended.set))
+        try:
+            await ended.wait()
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        return task.result()
 
     def host(self, prepared: PreparedHandler) -> Host:
         """Return the host for a handler: the task, a thread, or a greenlet in the task."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 
 from turnout.drive import drive
 from turnout.errors import UsageError
-from turnout.runtime import Runtime, Task, Waiter, set_current_runtime
+from turnout.runtime import Runtime, Task, Waiter, set_current_caller, set_current_runtime
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -98,7 +98,8 @@ class ThreadTask(Task[T]):
 
     def _run(self, function: Callable[[], T]) -> None:
         self._local.task = self
-        _deadlines.clear()
+        set_current_runtime(ThreadsRuntime.shared())
+        set_current_caller(drive)
         try:
             self._result = function()
         except BaseException as error:  # raised again where the task is awaited
@@ -138,11 +139,15 @@ class ThreadTask(Task[T]):
         if waiting is not None:
             waiting.wake()
 
-    def __await__(self) -> Generator[Any, None, T]:
-        yield from self._ended.__await__()
+    def result(self) -> T:
+        """Return what it returned, raise what it raised; only once it is done."""
         if self._error is not None:
             raise self._error
         return self._result
+
+    def __await__(self) -> Generator[Any, None, T]:
+        yield from self._ended.__await__()
+        return self.result()
 
 
 class ThreadTimeout(AbstractAsyncContextManager["ThreadTimeout"]):
@@ -177,9 +182,6 @@ class _Deadlines(threading.local):
 
     def pop(self, timeout: ThreadTimeout) -> None:
         self._open.remove(timeout)
-
-    def clear(self) -> None:
-        self._open.clear()
 
     def nearest(self) -> ThreadTimeout | None:
         return min(self._open, key=lambda timeout: timeout.due, default=None)

@@ -269,3 +269,21 @@ def test_a_cancelled_greenlet_handler_still_learns_of_the_end() -> None:
 
     asyncio.run(talk(registry, client))
     assert events == ["cancelled", 1000]
+
+
+@BRIDGES
+def test_the_session_in_a_thread_that_the_handler_has_spawned(bridge: Any) -> None:
+    """A plain handler may use its session from threads of its own."""
+    registry = WebSocketHandlerRegistry()
+
+    @registry.websocket("/", bridge=bridge)
+    def handler(session: Any) -> None:
+        task = turnout.blocking.spawn(lambda: session.send("from beside"))
+        task.result()
+        assert task.done
+
+    async def client(server: RunningServer) -> None:
+        async with connect(url(server)) as websocket:
+            assert await websocket.recv() == "from beside"
+
+    asyncio.run(talk(registry, client))
