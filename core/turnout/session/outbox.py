@@ -254,10 +254,12 @@ class Outbox:
 
     def _make_room(self) -> None:
         """Apply the overflow policy before a message is added to a full buffer."""
+        assert self._limit is not None
         if self._overflow is Overflow.DROP:
-            while self._limit is not None and self._size > self._limit and self._drop_oldest():
+            while self._size > self._limit and self._drop_oldest():
                 pass
-            return
+            if self._size <= self._limit:
+                return
         self._on_overflow()
         if self.error is not None:
             raise self.error()
