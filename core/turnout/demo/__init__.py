@@ -1,0 +1,1 @@
+"""A live chat with rooms: what `turnout demo` serves, and how it is checked."""
