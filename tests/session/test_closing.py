@@ -191,11 +191,12 @@ class ClosingMachine(RuleBasedStateMachine):
 
     @rule()
     def send(self) -> None:
-        try:
+        if self.first is None:
             self.session.post(TextMessage("x"))
-        except ConnectionClosed as error:
-            assert self.first is not None
-            assert error.status == self.first
+            return
+        with pytest.raises(ConnectionClosed) as raised:
+            self.session.post(TextMessage("x"))
+        assert raised.value.status == self.first
 
     @precondition(lambda self: not self.lost)
     @rule(paused=st.booleans())

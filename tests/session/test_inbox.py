@@ -30,7 +30,7 @@ def step(coroutine: Any) -> Any:
 
 @given(st.lists(st.one_of(st.integers(0, 500), st.just("take"))), st.integers(0, 1000))
 def test_reading_stops_above_the_limit_and_resumes_below(actions: list[Any], limit: int) -> None:
-    """Whatever comes and goes: never more than the limit and one message, never held for nothing."""
+    """Whatever comes and goes: at most the limit and one message, and never held for nothing."""
     box, connection = inbox(limit)
     model: list[str] = []
     for action in actions:
