@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from turnout.errors import UsageError
 from turnout.runtime import Host, Runtime, Task, Timer, Waiter
@@ -77,7 +77,16 @@ class AsyncioRuntime(Runtime):
     name = "asyncio"
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.loop = loop or asyncio.get_running_loop()
+        self.bind(loop or asyncio.get_running_loop())
+
+    @classmethod
+    def unbound(cls) -> Self:
+        """Return a runtime whose loop does not run yet; `bind` it before anything is served."""
+        return cls.__new__(cls)
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to a loop from now on, and to the calling thread, which runs it."""
+        self.loop = loop
         self._thread = threading.get_ident()
 
     def time(self) -> float:
