@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout.handshake.redaction import RedactQueryFilter, printable, redact
+from turnout.handshake.redaction import (
+    RedactQueryFilter,
+    printable,
+    redact,
+    redact_queries_of,
+)
 
 
 class TestRedact:
@@ -148,3 +153,12 @@ class TestFilter:
         log, stream = logger
         log.error(ValueError("x"))
         assert stream.getvalue() == "x\n"
+
+    def test_is_given_to_loggers_once(self) -> None:
+        names = ("turnout.tests.one", "turnout.tests.two")
+        redact_queries_of(*names)
+        redact_queries_of(names[0])
+        filters = [logging.getLogger(name).filters for name in names]
+        assert [len(found) for found in filters] == [1, 1]
+        for found in filters:
+            assert isinstance(found.pop(), RedactQueryFilter)

@@ -1,7 +1,8 @@
 """What may stand in a log: no secrets from queries, no line breaks from headers, no endless text.
 
 Everything of turnout that logs a request target passes it through `redact`, and anything else that
-the peer sent through `printable`; `RedactQueryFilter` does the former for the host's access log.
+the peer sent through `printable`; `RedactQueryFilter` does the former for the host's access log,
+and is there already when turnout serves by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-__all__ = ["RedactQueryFilter", "printable", "redact"]
+__all__ = ["RedactQueryFilter", "printable", "redact", "redact_queries_of"]
 
 HIDDEN = "***"
 _LONGEST = 200
@@ -63,6 +64,13 @@ class RedactQueryFilter(logging.Filter):
             if name not in _STANDARD_FIELDS:
                 setattr(record, name, _redact_value(value))
         return True
+
+
+def redact_queries_of(*loggers: str) -> None:
+    """Give loggers, by name, a `RedactQueryFilter`, unless they have one."""
+    for logger in map(logging.getLogger, loggers):
+        if not any(isinstance(known, RedactQueryFilter) for known in logger.filters):
+            logger.addFilter(RedactQueryFilter())
 
 
 def _hide_values(query: re.Match[str]) -> str:
