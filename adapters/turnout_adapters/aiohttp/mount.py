@@ -1,0 +1,102 @@
+"""turnout inside an aiohttp application that already exists."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from turnout.errors import ConfigurationError, ConnectionClosed
+from turnout.service import WebSocketService
+from turnout_adapters.aiohttp.strategy import AiohttpStrategy
+from turnout_adapters.aiohttp.views import AiohttpRequest, AiohttpResponse
+from turnout_compat.asyncio_runtime import AsyncioRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from turnout.registry import WebSocketHandlerRegistry
+
+__all__ = ["answer", "mount"]
+
+log = logging.getLogger("turnout.aiohttp")
+
+
+def mount(
+    app: web.Application,
+    registry: WebSocketHandlerRegistry,
+    *,
+    strategy: AiohttpStrategy | None = None,
+) -> WebSocketService:
+    """Serve the registry's paths within `app`, before it starts; return the service.
+
+    The paths are whole paths, also where `app` is a sub-application. Everything else goes to the
+    application's own routes: also a plain GET of a path that has a WebSocket handler here.
+    Middlewares that are in `app.middlewares` by now run before turnout. The application's
+    `on_shutdown` closes the sessions with 1001. The default strategy is `standard`.
+
+    Raises `ConfigurationError` for an application that has started, and for a strategy with
+    settings of a server: here they are the host's.
+    """
+    strategy = strategy or AiohttpStrategy()
+    _check(app, strategy)
+    runtime = AsyncioRuntime.unbound()
+    service = WebSocketService(registry, strategy, runtime)
+
+    async def bind(app: web.Application) -> None:
+        runtime.bind(asyncio.get_running_loop())
+
+    async def drain(app: web.Application) -> None:
+        await service.drain()
+
+    app.on_startup.append(bind)
+    app.on_shutdown.append(drain)
+    app.middlewares.append(_middleware(service))
+    return service
+
+
+def _check(app: web.Application, strategy: AiohttpStrategy) -> None:
+    if app.pre_frozen:
+        raise ConfigurationError(
+            "the application has started, or is part of another one, and cannot be changed any"
+            " more: mount before that"
+        )
+    if strategy.native_settings:
+        names = ", ".join(sorted(strategy.native_settings))
+        raise ConfigurationError(f"{names}: in an application of yours, its own runner has these")
+
+
+def _middleware(
+    service: WebSocketService,
+) -> Callable[[web.Request, Callable[[web.Request], Awaitable[web.StreamResponse]]], object]:
+    @web.middleware
+    async def turnout(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        view = AiohttpRequest(request)
+        if service.claims(view):
+            response = await answer(service, view)
+            if response is not None:
+                return response
+        return await handler(request)
+
+    return turnout
+
+
+async def answer(service: WebSocketService, request: AiohttpRequest) -> web.StreamResponse | None:
+    """Let the service answer; return what the handler returns to aiohttp, None if not its own."""
+    response = AiohttpResponse(request.native)
+    try:
+        await service.handle(request, response)
+    except ConnectionClosed as closed:
+        raise ConnectionResetError("the client has gone") from closed  # which aiohttp expects
+    except Exception:
+        transport = request.native.transport
+        if not response.switched or transport is None:
+            raise
+        log.exception("a WebSocket failed after its 101; its connection is cut")
+        transport.abort()
+    finally:
+        response.release()
+    return response.native

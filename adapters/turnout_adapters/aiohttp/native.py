@@ -1,0 +1,157 @@
+"""aiohttp's own WebSocket implementation as the driver of a turnout connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import WSMsgType, web
+from turnout.close import NO_STATUS_CODE, CloseStatus
+from turnout.drive import drive
+from turnout.errors import InvalidPayloadError, ProtocolError
+from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
+from turnout.protocol.connection import StandardConnection
+from turnout.protocol.driver import CloseReceived, Failed
+from turnout.protocol.receivers import NOT_UTF8
+from turnout_compat.frame_guard import FrameGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from turnout.options import WebSocketOptions
+    from turnout.protocol.driver import Event
+    from turnout.protocol.prepared import PreparedMessage
+    from turnout.protocol.transport import Transport
+    from turnout_compat.aiohttp_websocket import DetachedWebSocket
+
+__all__ = ["NativeConnection", "websocket_response"]
+
+
+def websocket_response(options: WebSocketOptions, sub_protocol: str | None) -> web.WebSocketResponse:
+    """Return a response of aiohttp that leaves pings, closing, limits and deflate to turnout.
+
+    Its own limit stands behind ours, one for both kinds of messages and not inclusive.
+    """
+    sizes = (options.max_text_size, options.max_binary_size)
+    largest = 0 if None in sizes else max(size for size in sizes if size is not None) + 1
+    return web.WebSocketResponse(
+        timeout=options.close_timeout,
+        autoclose=False,
+        autoping=False,
+        heartbeat=None,
+        protocols=() if sub_protocol is None else (sub_protocol,),
+        compress=False,
+        max_msg_size=largest,
+    )
+
+
+class NativeConnection(StandardConnection):
+    """A connection whose frames aiohttp reads and writes."""
+
+    def __init__(
+        self, transport: Transport, options: WebSocketOptions, websocket: DetachedWebSocket
+    ) -> None:
+        super().__init__(transport, options)
+        self._driver = AiohttpDriver(options, websocket)  # type: ignore[assignment]  # in its place
+
+
+def _close_event(message: Any) -> CloseReceived:
+    status = CloseStatus(message.data, message.extra) if message.data else NO_STATUS_CODE
+    return CloseReceived(status)
+
+
+_EVENTS: dict[WSMsgType, Callable[[Any], Event]] = {
+    WSMsgType.TEXT: lambda message: TextMessage(message.data),
+    WSMsgType.BINARY: lambda message: BinaryMessage(message.data),
+    WSMsgType.PING: lambda message: PingMessage(message.data),
+    WSMsgType.PONG: lambda message: PongMessage(message.data),
+    WSMsgType.CLOSE: _close_event,
+}
+
+
+class AiohttpDriver:
+    """What the standard driver does, done by aiohttp behind a `FrameGuard`.
+
+    Every call completes at once: aiohttp's reader is fed one message at a time, and its writer
+    writes to a list.
+    """
+
+    def __init__(self, options: WebSocketOptions, websocket: DetachedWebSocket) -> None:
+        self._websocket = websocket
+        self._response = websocket.response
+        self._guard = FrameGuard(options)
+        self._pieces: list[Any] = []
+        self._discarding = False
+
+    def receive_data(self, data: bytes) -> None:
+        """Store bytes that the peer sent."""
+        if not self._discarding:
+            self._guard.receive_data(data)
+
+    def receive_eof(self) -> None:
+        """Nothing to note: what is left of an unfinished frame is never delivered."""
+
+    def next_event(self) -> Event | None:
+        """Return the next event, or None when it takes more bytes."""
+        if self._discarding:
+            return None
+        try:
+            event = self._read()
+        except ProtocolError as error:
+            event = Failed(CloseStatus(error.code), error.with_traceback(None))
+        if isinstance(event, (CloseReceived, Failed)):
+            self._discarding = True
+        return event
+
+    def _read(self) -> Event | None:
+        while (piece := self._guard.next_piece()) is not None:
+            failed, _ = self._websocket.feed(piece.data)
+            if failed:
+                raise self._error()
+            if piece.completes:
+                message = drive(self._response.receive())
+                return _EVENTS[message.type](message)
+        return None
+
+    def _error(self) -> ProtocolError:
+        """Return what aiohttp's reader found: after the guard, only text that is not UTF-8."""
+        found = self._websocket.error
+        if getattr(found, "code", None) == InvalidPayloadError.code:
+            return InvalidPayloadError(NOT_UTF8)
+        return ProtocolError(f"aiohttp refused a frame: {found}")
+
+    def encode(self, message: Message) -> bytes:
+        """Return the frame of a message; of one in pieces, nothing before the last of them."""
+        if isinstance(message, (TextMessage, BinaryMessage)):
+            return self._encode_data(message)
+        if isinstance(message, PingMessage):
+            drive(self._response.ping(message.payload))
+        else:
+            drive(self._response.pong(message.payload))
+        return self._websocket.take()
+
+    def _encode_data(self, message: TextMessage | BinaryMessage) -> bytes:
+        payload = message.payload
+        if not message.is_whole:
+            self._pieces.append(payload)
+            if not message.is_last:
+                return b""
+            payload = type(payload)().join(self._pieces)
+            self._pieces.clear()
+        if isinstance(payload, str):
+            drive(self._response.send_str(payload))
+        else:
+            drive(self._response.send_bytes(payload))
+        return self._websocket.take()
+
+    def encode_prepared(self, prepared: PreparedMessage) -> bytes:
+        """Return the frame that many connections get."""
+        return prepared.frame(None)
+
+    def encode_close(self, status: CloseStatus) -> bytes:
+        """Return a close frame; 1005 stands for one without a code."""
+        payload = b""
+        if status != NO_STATUS_CODE:
+            status.check_sendable()
+            payload = status.code.to_bytes(2, "big") + status.reason.encode()
+        drive(self._response.send_frame(payload, WSMsgType.CLOSE))
+        return self._websocket.take()

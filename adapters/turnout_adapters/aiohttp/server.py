@@ -1,0 +1,119 @@
+"""aiohttp's own server for a registry alone: listening, time limits, and an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from turnout.service import WebSocketService
+from turnout_adapters.aiohttp.mount import answer
+from turnout_adapters.aiohttp.settings import SITE_SETTINGS, handler_settings
+from turnout_adapters.aiohttp.views import AiohttpRequest
+from turnout_compat.asyncio_runtime import AsyncioRuntime
+from turnout_compat.asyncio_serving import termination
+from turnout_compat.asyncio_transport import address_of, tls_context
+
+if TYPE_CHECKING:
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout.serving import ServerSettings
+    from turnout_adapters.aiohttp.strategy import AiohttpStrategy
+
+__all__ = ["serve"]
+
+
+async def serve(
+    registry: WebSocketHandlerRegistry, settings: ServerSettings, strategy: AiohttpStrategy
+) -> None:
+    """Serve until SIGINT or SIGTERM, then drain."""
+    native = strategy.native_settings
+    service = WebSocketService(registry, strategy, AsyncioRuntime())
+    options = {name: value for name, value in native.items() if name in handler_settings()}
+    shutdown_timeout = native.get("shutdown_timeout", registry.options.close_timeout)
+    server = RegistryServer(service, **options)
+    runner = web.ServerRunner(server, shutdown_timeout=shutdown_timeout)
+    async with termination() as asked:
+        await runner.setup()
+        try:
+            site = _site(runner, settings, native)
+            await site.start()
+            address = address_of(runner.addresses[0])
+            assert address is not None
+            settings.announce(address)
+            await asked.wait()
+            await site.stop()
+            await service.drain()
+        finally:
+            await runner.cleanup()
+            if settings.unix is not None:
+                settings.unix.unlink(missing_ok=True)
+
+
+def _site(
+    runner: web.ServerRunner, settings: ServerSettings, native: dict[str, Any]
+) -> web.BaseSite:
+    tls = tls_context(settings)
+    if settings.unix is not None:
+        return web.UnixSite(runner, settings.unix, ssl_context=tls, backlog=settings.backlog)
+    options = {name: native[name] for name in SITE_SETTINGS if name in native}
+    return web.TCPSite(
+        runner,
+        settings.host,
+        settings.port,
+        ssl_context=tls,
+        backlog=settings.backlog,
+        **options,
+    )
+
+
+class RegistryServer(web.Server):
+    """Answers every request from a registry, and cuts connections on which none arrives.
+
+    aiohttp has no limit for the time that a request takes to arrive: `handshake_timeout` runs from
+    the connection, or from the last answer on it, to the next request.
+    """
+
+    def __init__(self, service: WebSocketService, **options: Any) -> None:
+        super().__init__(self._answer, **options)  # type: ignore[arg-type]  # a bound coroutine function
+        self._service = service
+        self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(handler, transport)
+        self._expect_request(handler, transport)
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        """Wait no more."""
+        self._stop_timer(handler)
+        super().connection_lost(handler, exc)
+
+    async def _answer(self, native: web.BaseRequest) -> web.StreamResponse:
+        handler, transport = native.protocol, native.transport
+        self._stop_timer(handler)
+        try:
+            response = await answer(self._service, AiohttpRequest(native))
+            return response or web.Response(status=404, text="Not Found")
+        finally:
+            if transport is not None and not transport.is_closing():
+                self._expect_request(handler, transport)
+
+    def _expect_request(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        limit = self._service.registry.options.handshake_timeout
+        if limit is not None:
+            loop = asyncio.get_running_loop()
+            self._timers[handler] = loop.call_later(limit, self._timed_out, handler, transport)
+
+    def _timed_out(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        if transport.get_write_buffer_size():  # the last answer is still on its way
+            self._expect_request(handler, transport)
+        else:
+            del self._timers[handler]
+            transport.close()
+
+    def _stop_timer(self, handler: web.RequestHandler) -> None:
+        timer = self._timers.pop(handler, None)
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,112 @@
+"""The two upgrade strategies of aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+from turnout.capabilities import Capabilities
+from turnout.errors import HandshakeRefused
+from turnout.protocol.connection import StandardConnection
+from turnout.strategy import RequestUpgradeStrategy, Upgrade
+from turnout_adapters.aiohttp.native import NativeConnection, websocket_response
+from turnout_adapters.aiohttp.protocols import Takeover, take_early_data
+from turnout_adapters.aiohttp.settings import check_settings
+from turnout_compat.aiohttp_websocket import DetachedWebSocket
+from turnout_compat.asyncio_transport import AsyncioTransport
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from turnout.http import ServerHttpRequest, ServerHttpResponse
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout.serving import ServerSettings
+    from turnout_adapters.aiohttp.views import AiohttpResponse
+
+__all__ = ["AiohttpStrategy", "NativeAiohttpStrategy"]
+
+
+class AiohttpStrategy(RequestUpgradeStrategy):
+    """The standard driver on a connection that aiohttp has accepted.
+
+    `session.native` is aiohttp's request. `configure` takes the settings of aiohttp's own server,
+    by its names (see `settings`); they count in `serve` only.
+    """
+
+    name: ClassVar[str] = "aiohttp"
+    runtime: ClassVar[str] = "asyncio"
+    distribution: ClassVar[str | None] = "aiohttp"
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def __init__(self) -> None:
+        self.native_settings: dict[str, Any] = {}
+
+    def configure(self, **native: Any) -> Self:
+        """Set what only aiohttp's server has; raise `ConfigurationError` for what it has not."""
+        check_settings(self.name, native)
+        self.native_settings.update(native)
+        return self
+
+    async def upgrade(
+        self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
+    ) -> None:
+        """Write the 101 and take the connection over."""
+        native: web.BaseRequest = request.native
+        _check_upgraded(native)
+        transport = await cast("AiohttpResponse", response).switch(upgrade.response_headers)
+        connection = await self._connect(native, transport, upgrade)
+        early = take_early_data(native)
+        Takeover(transport, connection)
+        if early:
+            connection.data_received(early)
+        if native.protocol.writing_paused:
+            connection.pause_writing()
+        await upgrade.run(connection)
+
+    async def _connect(
+        self, native: web.BaseRequest, transport: asyncio.Transport, upgrade: Upgrade
+    ) -> StandardConnection:
+        return StandardConnection(
+            AsyncioTransport(transport, native),
+            upgrade.options,
+            upgrade.deflate,
+            partial=upgrade.handler.partial,
+        )
+
+    def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        from turnout_adapters.aiohttp.server import serve
+
+        with asyncio.Runner(loop_factory=self.native_settings.get("loop_factory")) as runner:
+            runner.run(serve(registry, settings, self))
+
+
+class NativeAiohttpStrategy(AiohttpStrategy):
+    """aiohttp's own `WebSocketResponse`, which is `session.native`; it reads and writes frames.
+
+    It has no windows for permessage-deflate that could be bounded, and knows whole messages only.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        deflate=False, partial_messages=False, partial_send=False
+    )
+
+    async def _connect(
+        self, native: web.BaseRequest, transport: asyncio.Transport, upgrade: Upgrade
+    ) -> StandardConnection:
+        response = websocket_response(upgrade.options, upgrade.sub_protocol)
+        websocket = await DetachedWebSocket.prepare(
+            response, native, transport, upgrade.sub_protocol
+        )
+        wire = AsyncioTransport(transport, response)
+        return NativeConnection(wire, upgrade.options, websocket)
+
+
+AiohttpStrategy.variants = {"standard": AiohttpStrategy, "native": NativeAiohttpStrategy}
+
+
+def _check_upgraded(native: web.BaseRequest) -> None:
+    """Refuse what aiohttp's parser did not take for an upgrade: it parses the frames as HTTP."""
+    if not native._message.upgrade:  # noqa: SLF001  # what aiohttp's own handshake asks
+        raise HandshakeRefused(
+            400, [("Content-Type", "text/plain")], 'The "Upgrade" header must be "websocket" alone.'
+        )

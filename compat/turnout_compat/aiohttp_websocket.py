@@ -1,0 +1,174 @@
+"""aiohttp's `WebSocketResponse` without aiohttp's HTTP protocol around it.
+
+`prepare_websocket` hands aiohttp a request in which everything has been decided, so that its own
+handshake can neither refuse nor add anything, and stand-ins for the protocol and the transport: so
+its reader gets bytes when we say so, and its writer gives us bytes in place of sending them. All
+of `send_str`, `send_bytes`, `send_frame` and `receive` then complete at once, and both back-pressure
+and the shutdown, for which aiohttp's HTTP protocol drops what peers send, are ours.
+
+What of aiohttp this relies on that it does not document: `web.BaseRequest` and `RawRequestMessage`
+as its own server makes them; of the protocol, what `BaseProtocol` below has; and the `_reader` of a
+response. The tests beside the adapter hold all of it, on the newest version and on the oldest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+__all__ = ["DetachedWebSocket"]
+
+ANY_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
+"""The real one was answered in the 101 that is on the wire."""
+
+
+class DetachedWebSocket:
+    """A prepared `WebSocketResponse`, the feeding end of its reader, and the bytes it writes."""
+
+    def __init__(self, response: web.WebSocketResponse, protocol: _Protocol, wire: _Wire) -> None:
+        self.response = response
+        self.feed: Callable[[bytes], tuple[bool, bytes]] = protocol.parser.feed_data
+        """Let aiohttp read bytes; true first when they were illegal, as `error` then tells."""
+        self.take = wire.take
+        """Return what aiohttp has written since the last call."""
+
+    @classmethod
+    async def prepare(
+        cls,
+        response: web.WebSocketResponse,
+        native: web.BaseRequest,
+        transport: asyncio.Transport,
+        sub_protocol: str | None,
+    ) -> DetachedWebSocket:
+        """Bring `response` into the state that it has after its 101, which it does not write."""
+        wire = _Wire(transport)
+        protocol = _Protocol(wire, native)
+        loop = asyncio.get_running_loop()
+        request = web.BaseRequest(
+            _decided(native, sub_protocol),
+            EMPTY_PAYLOAD,
+            cast("Any", protocol),
+            _Nowhere(),
+            cast("Any", asyncio.current_task()),
+            loop,
+        )
+        await response.prepare(request)
+        return cls(response, protocol, wire)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What aiohttp's reader found wrong."""
+        reader = self.response._reader  # noqa: SLF001  # `receive()` would close the connection itself
+        return None if reader is None else reader.exception()
+
+
+def _decided(native: web.BaseRequest, sub_protocol: str | None) -> RawRequestMessage:
+    """Return the request that aiohttp's own handshake answers with exactly our decisions."""
+    fields = CIMultiDict(
+        {
+            "Upgrade": "websocket",
+            "Connection": "upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": ANY_KEY,
+        }
+    )
+    if sub_protocol is not None:
+        fields["Sec-WebSocket-Protocol"] = sub_protocol
+    url = URL(native.path_qs)
+    return RawRequestMessage(
+        "GET", native.raw_path, HttpVersion11, CIMultiDictProxy(fields), (), False, None, True,
+        False, url,
+    )  # fmt: skip
+
+
+class _Protocol:
+    """The protocol as a `WebSocketResponse` sees it."""
+
+    _paused = False
+    """Its writer must never wait: the session holds messages back by itself."""
+    _reading_paused = False
+    """Its queue is emptied after each message, so it never has to hold the peer back."""
+    _upgraded = True
+
+    def __init__(self, wire: _Wire, native: web.BaseRequest) -> None:
+        self.transport = wire
+        self.ssl_context = native.get_extra_info("sslcontext")
+        self.peername = native.get_extra_info("peername")
+        self.sockname = native.get_extra_info("sockname")
+        self.parser: Any = None
+
+    def set_parser(self, parser: Any, *_: Any, **__: Any) -> None:
+        """Keep the reader; no callback is given, as the heartbeat is off."""
+        self.parser = parser
+
+    def keep_alive(self, value: bool) -> None:
+        """Nothing to do: the takeover has told aiohttp's own protocol."""
+
+    def pause_reading(self) -> None:
+        """Nothing to do: one large message is no reason to stop."""
+
+    def resume_reading(self, *_: Any) -> None:
+        """Nothing to do."""
+
+    async def _drain_helper(self) -> None:
+        """Return at once."""
+
+
+class _Wire:
+    """A transport that keeps what is written to it until it is taken."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Keep bytes."""
+        self._written.append(data)
+
+    def take(self) -> bytes:
+        """Return what was written."""
+        written = self._written
+        data = bytes(written[0]) if len(written) == 1 else b"".join(written)
+        written.clear()
+        return data
+
+    def is_closing(self) -> bool:
+        """Never: what is written after the end is dropped by the connection."""
+        return False
+
+    def close(self) -> None:
+        """Nothing to do: the session ends the connection."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Tell what the real transport knows."""
+        return self._transport.get_extra_info(name, default)
+
+
+class _Nowhere(AbstractStreamWriter):
+    """Where aiohttp writes its 101: ours is on the wire already."""
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Write nothing."""
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        """Write nothing."""
+
+    async def drain(self) -> None:
+        """Wait for nothing."""
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        """Compress nothing."""
+
+    def enable_chunking(self) -> None:
+        """Frame nothing."""
+
+    async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
+        """Write nothing."""

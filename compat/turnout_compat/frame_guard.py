@@ -1,0 +1,179 @@
+"""Reads frame headers ahead of an engine's own WebSocket reader, which lets too much through.
+
+Engines accept frames that are not masked, illegal close codes, or text that is found to be no
+UTF-8 only at the end of a long message; some count two kinds of messages against one limit. The
+guard looks at each header, at the whole of each control frame and at the pieces of fragmented
+text, and hands the bytes on as they are. Unmasking, joining and decoding stay with the engine.
+"""
+
+from __future__ import annotations
+
+from codecs import IncrementalDecoder, getincrementaldecoder
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from turnout.errors import InvalidPayloadError, ProtocolError
+from turnout.protocol.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    CONTROL,
+    FIN,
+    MASKED,
+    TEXT,
+    TWO_BYTES,
+    FrameHeader,
+    check_first_bytes,
+    header_size,
+    parse_close,
+    read_header,
+)
+from turnout.protocol.limits import SizeLimits, too_big
+from turnout.protocol.masking import find_mask
+from turnout.protocol.receivers import NOT_UTF8
+
+if TYPE_CHECKING:
+    from turnout.options import WebSocketOptions
+
+__all__ = ["FrameGuard", "Piece"]
+
+SHORT_HEADER: Final = 6
+_WHOLE_TEXT: Final = FIN | TEXT
+_WHOLE_BINARY: Final = FIN | BINARY
+_Utf8Decoder = getincrementaldecoder("utf-8")
+
+
+class Piece(NamedTuple):
+    """Bytes that the engine may read, and whether they complete what it delivers."""
+
+    data: bytes
+    completes: bool
+    """True when a message or a control frame ends with these bytes."""
+
+
+class FrameGuard:
+    """Holds back what is incomplete, raises on what is illegal, hands on the rest, in order.
+
+    Handlers get whole messages, so the limits are those of whole messages (inclusive, in bytes).
+    """
+
+    __slots__ = (
+        "_data",
+        "_decoder",
+        "_kind",
+        "_left",
+        "_limits",
+        "_mask",
+        "_owed",
+        "_position",
+        "_size",
+    )
+
+    def __init__(self, options: WebSocketOptions) -> None:
+        self._limits = SizeLimits(options, partial=False)
+        self._mask = find_mask()
+        self._data = b""
+        self._position = 0
+        self._left: FrameHeader | None = None
+        self._owed = 0
+        self._kind: int | None = None
+        self._size = 0
+        self._decoder: IncrementalDecoder | None = None
+
+    def receive_data(self, data: bytes) -> None:
+        """Store bytes that the peer sent."""
+        if self._position < len(self._data):
+            data = self._data[self._position :] + data
+        self._data = data
+        self._position = 0
+
+    def next_piece(self) -> Piece | None:
+        """Return the next bytes to hand on, of one frame at most; None when it takes more.
+
+        Raises `ProtocolError` at the first byte that shows a violation; call it no more then.
+        """
+        data, start = self._data, self._position
+        if self._left is None and len(data) - start >= SHORT_HEADER and self._kind is None:
+            first = data[start]
+            length = data[start + 1] ^ MASKED
+            end = start + SHORT_HEADER + length
+            if length < TWO_BYTES and end <= len(data):
+                limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
+                if (first == _WHOLE_TEXT or first == _WHOLE_BINARY) and length <= limit:
+                    self._position = end
+                    return Piece(data[start:end], True)
+        return self._next_of_any_frame()
+
+    def _next_of_any_frame(self) -> Piece | None:
+        if self._left is not None:
+            return self._rest_of(self._left)
+        header = self._read_header()
+        if header is None:
+            return None
+        if header.first & CONTROL:
+            return self._control(header)
+        self._enter(header)
+        self._left = header
+        self._owed = header.length
+        self._position += len(header.raw)
+        rest = self._rest_of(header)
+        return Piece(header.raw, False) if rest is None else Piece(header.raw + rest[0], rest[1])
+
+    def _read_header(self) -> FrameHeader | None:
+        data, start = self._data, self._position
+        available = len(data) - start
+        if available < 2:
+            return None
+        check_first_bytes(data[start], data[start + 1], 0)
+        if available < header_size(data[start + 1]):
+            return None
+        return read_header(data, start)
+
+    def _control(self, header: FrameHeader) -> Piece | None:
+        begin = self._position + SHORT_HEADER
+        end = begin + header.length
+        if len(self._data) < end:
+            return None
+        if header.opcode == CLOSE:
+            parse_close(self._mask(self._data[begin:end], header.key))
+        piece = Piece(self._data[self._position : end], True)
+        self._position = end
+        return piece
+
+    def _enter(self, header: FrameHeader) -> None:
+        """Check a data frame's place in its message, and its size, before any of its payload."""
+        if (header.opcode == CONTINUATION) == (self._kind is None):
+            wrong = "a continuation of nothing" if self._kind is None else "a message in another"
+            raise ProtocolError(f"{wrong} (RFC 6455 section 5.4)")
+        if self._kind is None:
+            self._kind, self._size = header.opcode, 0
+            fragmented_text = header.opcode == TEXT and not header.first & FIN
+            self._decoder = _Utf8Decoder() if fragmented_text else None
+        limit = self._limits.left(self._kind == TEXT, self._size)
+        if header.length > limit:
+            raise too_big(header.length, limit)
+        self._size += header.length
+
+    def _rest_of(self, header: FrameHeader) -> Piece | None:
+        begin = self._position
+        self._position = min(begin + self._owed, len(self._data))
+        part = self._data[begin : self._position]
+        if not part and self._owed:
+            return None
+        if self._decoder is not None:
+            self._check_text(self._decoder, header, part)
+        self._owed -= len(part)
+        if self._owed:
+            return Piece(part, False)
+        self._left = None
+        if header.first & FIN:
+            self._kind = self._decoder = None
+        return Piece(part, bool(header.first & FIN))
+
+    def _check_text(self, decoder: IncrementalDecoder, header: FrameHeader, part: bytes) -> None:
+        turn = (header.length - self._owed) & 3
+        key = header.key[turn:] + header.key[:turn]
+        is_last = len(part) == self._owed and bool(header.first & FIN)
+        try:
+            decoder.decode(self._mask(part, key), is_last)
+        except UnicodeDecodeError:
+            raise InvalidPayloadError(NOT_UTF8) from None
