@@ -101,7 +101,9 @@ def test_tornado_signed_cookie(variant: str) -> None:
         interceptor = HttpSessionHandshakeInterceptor(
             ["user"], source=tornado_signed_cookie("session")
         )
-        async with tornado_server(interceptor, TornadoStrategy.variants[variant]()) as port:
+        strategy = TornadoStrategy.variants[variant]()
+        assert isinstance(strategy, TornadoStrategy)
+        async with tornado_server(interceptor, strategy) as port:
             cookie = await log_in(port)
             assert await whoami(port, cookie) == ({"user": "ada"}, [])
             assert await whoami(port) == ({}, [])

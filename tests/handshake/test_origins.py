@@ -209,6 +209,8 @@ class TestAllowed:
             "",
             " ",
             ["https://a.example", ""],
+            ["", "https://a.example, https://b.example"],
+            "https://a.example, ,https://b.example",
             ["https://a.example, b.example"],
         ],
     )

@@ -264,10 +264,10 @@ class OriginPolicyTable:
 
 def _entries(values: str | Iterable[str]) -> list[str]:
     texts = [values] if isinstance(values, str) else list(values)
-    entries = [entry.strip() for text in texts for entry in _ENTRIES.findall(text)]
-    if not all(entries) or len(entries) < len(texts):
+    entries = [[entry.strip() for entry in _ENTRIES.findall(text)] for text in texts]
+    if not all(found and all(found) for found in entries):
         raise ConfigurationError(f"an empty entry in the allowed origins {texts!r}")
-    return entries
+    return [entry for found in entries for entry in found]
 
 
 def _parse_allowed(text: str) -> Origin:
