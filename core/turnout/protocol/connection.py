@@ -67,7 +67,7 @@ class StandardConnection(Connection):
         self._close_sent = False
         self._close_received = False
         self._failed = False
-        self._lingering = False
+        self._ended = False
         self._input_ended = False
 
     # What the session calls...
@@ -98,13 +98,13 @@ class StandardConnection(Connection):
 
     def pause_reading(self) -> None:
         """Deliver nothing until `resume_reading`, and hold the peer back."""
-        if not self._close_sent:
+        if not self._close_sent and not self._ended:
             self._reading = False
             self._pause_transport()
 
     def resume_reading(self) -> None:
         """Deliver what is left, then let the transport read again."""
-        if self._reading or self._lingering:
+        if self._reading or self._ended:
             return
         self._reading = True
         if not self._delivering:
@@ -123,17 +123,20 @@ class StandardConnection(Connection):
     def close(self) -> None:
         """End the connection when all is written and the peer has had the chance to read it."""
         self.flush()
+        if self._ended:
+            return
         self._reading = False
+        self._ended = True
         if self._input_ended or (self._close_sent and self._close_received):
             self._transport.close()
-        elif not self._lingering:
-            self._lingering = True
+        else:
             self._transport.write_eof()
             self._resume_transport()
 
     def abort(self) -> None:
         """Cut the connection now; what is corked or buffered is lost."""
         self._reading = False
+        self._ended = True
         self._corked.clear()
         self._transport.abort()
 
@@ -141,7 +144,8 @@ class StandardConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes that the peer sent, and deliver what they hold unless reading is paused."""
-        if self._lingering:
+        self.heard = True
+        if self._ended:
             return
         self._driver.receive_data(data)
         if self._reading:
@@ -156,7 +160,7 @@ class StandardConnection(Connection):
         """
         self._input_ended = True
         self._driver.receive_eof()
-        if self._lingering:
+        if self._ended:
             self._transport.close()
         elif self._reading:
             self._end_input()
@@ -165,6 +169,7 @@ class StandardConnection(Connection):
     def connection_lost(self, error: Exception | None) -> None:
         """Note that the connection is gone; what was held back by the session is dropped."""
         self._reading = False
+        self._ended = True
         self._corked.clear()
         if self._started:
             self.session.connection_lost(error)
@@ -196,11 +201,11 @@ class StandardConnection(Connection):
                 event = next_event()
                 if event is None:
                     break
-                kind = type(event)
-                if kind is not TextMessage and kind is not BinaryMessage:
+                if type(event) is TextMessage or type(event) is BinaryMessage:
+                    if not self._close_sent:
+                        self.session.message_received(event)
+                else:
                     self._deliver_control(event)
-                elif not self._close_sent:
-                    self.session.message_received(event)
         finally:
             self._delivering = False
             self.flush()

@@ -84,10 +84,10 @@ class Driver(FrameEncoder):
     """
 
     __slots__ = (
+        "_agreed",
         "_at_boundary",
         "_chunk",
         "_chunks",
-        "_agreed",
         "_discarding",
         "_eof",
         "_limits",
@@ -125,10 +125,11 @@ class Driver(FrameEncoder):
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes that the peer sent; what they mean comes from `next_event`."""
-        if self._chunks is None and self._position == len(self._chunk):
-            if not self._discarding:
-                self._chunk = data
-                self._position = 0
+        if self._discarding:
+            return
+        if not self._chunks and self._position == len(self._chunk):
+            self._chunk = data
+            self._position = 0
         elif self._chunks is None:
             self._chunks = deque((data,))
         else:
@@ -146,30 +147,33 @@ class Driver(FrameEncoder):
         chunk = self._chunk
         start = self._position
         size = len(chunk) - start
-        if size < SHORTEST_HEADER or not self._at_boundary:
-            return self._advance() if size or self._chunks else self._starve()
-        # One function and no helper: this is where the time of a small message goes.
-        length = chunk[start + 1] ^ MASKED
-        begin = start + SHORTEST_HEADER
-        if length == TWO_BYTES:
-            length = chunk[start + 2] << 8 | chunk[start + 3]
-            begin += 2
-            if length < TWO_BYTES:
-                return self._advance()
-        elif length > TWO_BYTES:
-            return self._advance()
-        end = begin + length
-        if end > len(chunk):
-            return self._advance()
-        if chunk[start] == _WHOLE_TEXT and length <= self._limits.text:
-            self._position = end
-            try:
-                return TextMessage(self._mask(chunk[begin:end], chunk[begin - 4 : begin]).decode())
-            except UnicodeDecodeError:
-                return self._fail(InvalidPayloadError(NOT_UTF8))
-        if chunk[start] == _WHOLE_BINARY and length <= self._limits.binary:
-            self._position = end
-            return BinaryMessage(self._mask(chunk[begin:end], chunk[begin - 4 : begin]))
+        if not size and not self._chunks:
+            self._chunk = b""  # an idle connection keeps no bytes that it has read
+            self._position = 0
+            return None
+        # One function and no helper: here is where the time of a small message goes.
+        if size >= SHORTEST_HEADER and self._at_boundary:
+            length = chunk[start + 1] ^ MASKED
+            begin = start + SHORTEST_HEADER
+            if length >= TWO_BYTES:
+                is_longer = length > TWO_BYTES  # or not masked
+                length = chunk[start + 2] << 8 | chunk[start + 3]
+                begin += 2
+                if is_longer or length < TWO_BYTES:
+                    return self._advance()
+            end = begin + length
+            if end <= len(chunk):
+                first = chunk[start]
+                if first == _WHOLE_TEXT and length <= self._limits.text:
+                    self._position = end
+                    payload = self._mask(chunk[begin:end], chunk[begin - 4 : begin])
+                    try:
+                        return TextMessage(payload.decode())
+                    except UnicodeDecodeError:
+                        return self._fail(InvalidPayloadError(NOT_UTF8))
+                if first == _WHOLE_BINARY and length <= self._limits.binary:
+                    self._position = end
+                    return BinaryMessage(self._mask(chunk[begin:end], chunk[begin - 4 : begin]))
         return self._advance()
 
     def _advance(self) -> Event | None:
@@ -183,16 +187,19 @@ class Driver(FrameEncoder):
             if self._receiver is None:
                 header = self._read_header()
                 if header is None:
-                    return self._starve()
+                    break
                 self._receiver = self._begin(header)
                 self._missing = header.length
                 self._at_boundary = False
             part = self._take_payload()
             if self._missing and not part:
-                return self._starve()
+                break
             event = self._feed(self._receiver, part)
             if event is not None:
                 return event
+        if self._eof:
+            self._discard()
+        return None
 
     def _feed(self, receiver: FrameReceiver, part: bytes) -> Event | None:
         self._missing -= len(part)
@@ -239,10 +246,10 @@ class Driver(FrameEncoder):
     def _begin(self, header: FrameHeader) -> FrameReceiver:
         if header.opcode == CLOSE or (self._short_cut and header.first & CONTROL):
             return ControlFrame(header, self._mask)
-        if self._short_cut and not self._in_message():
-            if header.first == _WHOLE_TEXT or header.first == _WHOLE_BINARY:
-                self._check_size(header)
-                return PlainFrame(header, self._mask)
+        is_whole = header.first in (_WHOLE_TEXT, _WHOLE_BINARY)
+        if is_whole and self._short_cut and not self._in_message():
+            self._check_size(header)
+            return PlainFrame(header, self._mask)
         if self._reassembler is None:
             self._reassembler = Reassembler(self._limits, self._agreed, self._partial)
         self._reassembler.begin(header)
@@ -265,16 +272,6 @@ class Driver(FrameEncoder):
         self._at_boundary = False
         self._receiver = None
         self._reassembler = None
-        self._release()
-
-    def _starve(self) -> None:
-        if self._eof:
-            self._discard()
-        elif self._position == len(self._chunk):
-            self._release()
-
-    def _release(self) -> None:
-        # An idle connection keeps no bytes that it has read.
         self._chunk = b""
         self._position = 0
         self._chunks = None

@@ -38,14 +38,13 @@ class FrameEncoder:
         none, and `UnicodeEncodeError` for text with a lone surrogate; then nothing has changed.
         """
         # The short cut for what is sent: a whole message without compression.
-        if message.is_first and message.is_last and self._deflater is None:
-            kind = type(message)
-            if kind is TextMessage and self._sending is None:
+        if self._sending is None and self._deflater is None:
+            if type(message) is TextMessage and message.is_first and message.is_last:
                 payload = message.payload.encode()
                 if len(payload) < frames.TWO_BYTES:
                     return SHORT_TEXT_HEADERS[len(payload)] + payload
                 return encode_frame(_TEXT, payload)
-            if kind is BinaryMessage and self._sending is None:
+            if type(message) is BinaryMessage and message.is_first and message.is_last:
                 payload = message.payload
                 if len(payload) < frames.TWO_BYTES:
                     return SHORT_BINARY_HEADERS[len(payload)] + payload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
@@ -49,8 +50,9 @@ _FUNCTIONS: Final[tuple[tuple[str, str, Callable[[Any], Mask], bool], ...]] = (
 )
 
 
+@cache
 def find_mask() -> Mask:
-    """Return the fastest masking function there is: `mask(data, key)`."""
+    """Return the fastest masking function there is: `mask(data, key)`; looked for once."""
     for module, name, adapt, loads_engine in _FUNCTIONS:
         if loads_engine and module.partition(".")[0] not in sys.modules:
             continue

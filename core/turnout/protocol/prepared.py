@@ -42,7 +42,9 @@ class PreparedMessage:
 
     def frame(self, deflate: DeflateParameters | None) -> bytes:
         """Return the frame, compressed as `deflate` says; the threshold is the caller's matter."""
-        setting = deflate and (deflate.server_max_window_bits, deflate.memory_level)
+        setting: _Setting = None
+        if deflate is not None:
+            setting = (deflate.server_max_window_bits, deflate.memory_level)
         frame = self._frames.get(setting)
         if frame is None:
             frame = self._frames[setting] = self._encode(deflate)

@@ -6,7 +6,6 @@ comes. It sees one frame at a time, and only frames that the driver has let pass
 
 from __future__ import annotations
 
-from io import BytesIO, StringIO
 from typing import TYPE_CHECKING
 
 from wsproto import events
@@ -37,6 +36,7 @@ class Reassembler:
         "_is_compressed",
         "_is_first",
         "_is_text",
+        "_length",
         "_limits",
         "_partial",
         "_pieces",
@@ -53,19 +53,21 @@ class Reassembler:
         self._connection = Connection(ConnectionType.SERVER, list(extensions))
         self._limits = limits
         self._partial = partial
-        self._pieces: StringIO | BytesIO | None = None
+        self._pieces: bytearray | None = None
         self._is_text = False
         self._is_compressed = False
         self._is_first = True
         self._size = 0
         self._budget = 0
         self._first = 0
+        self._length = 0
         self._unfed = b""
         self.in_message = False
 
     def begin(self, header: FrameHeader) -> None:
         """Take the header of a frame; raise `ProtocolError` when such a frame may not come."""
         self._first = header.first
+        self._length = header.length
         self._unfed = header.raw
         if not header.first & CONTROL:
             self._check_order(header)
@@ -101,14 +103,16 @@ class Reassembler:
         if header.length > allowed:
             raise too_big(header.length, self._budget)
         if self._is_compressed:
+            assert self._inflater is not None  # else RSV1 is a reserved bit
             self._inflater.budget = self._budget
-        else:
-            self._size += header.length
 
     def _end_frame(self) -> None:
-        if self._is_compressed:
-            self._size += self._budget - self._inflater.budget
         self.in_message = not self._first & FIN
+        if self._is_compressed:
+            assert self._inflater is not None
+            self._size += self._budget - self._inflater.budget
+        else:
+            self._size += self._length
 
     def _take(self, event: events.Event) -> FrameEvent | None:
         if isinstance(event, (events.TextMessage, events.BytesMessage)):
@@ -129,13 +133,11 @@ class Reassembler:
 
     def _take_data(self, event: events.TextMessage | events.BytesMessage) -> DataMessage | None:
         is_last = event.message_finished
-        payload = event.data
-        if not (is_last or self._partial and event.frame_finished):
-            self._keep(payload)
+        if not is_last and not (self._partial and event.frame_finished):
+            self._keep(event.data)
             return None
-        if self._pieces is not None:
-            payload = self._joined(payload)
         is_first, self._is_first = self._is_first or not self._partial, False
+        payload = self._joined(event.data)
         if not payload and not is_first and not is_last:
             return None  # a flood of empty fragments becomes no flood of pieces
         if isinstance(payload, str):
@@ -145,10 +147,12 @@ class Reassembler:
     def _keep(self, payload: str | bytes | bytearray) -> None:
         # Not a list of the parts: of one byte each, they would take fifty times the memory.
         if self._pieces is None:
-            self._pieces = StringIO() if self._is_text else BytesIO()
-        self._pieces.write(payload)
+            self._pieces = bytearray()
+        self._pieces += payload.encode() if isinstance(payload, str) else payload
 
-    def _joined(self, last: str | bytes | bytearray) -> str | bytes:
+    def _joined(self, last: str | bytes | bytearray) -> str | bytes | bytearray:
+        if self._pieces is None:
+            return last
         self._keep(last)
         pieces, self._pieces = self._pieces, None
-        return pieces.getvalue()
+        return pieces.decode() if self._is_text else pieces
