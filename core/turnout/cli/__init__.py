@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from argparse import Namespace
+from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Sequence
+from typing import NoReturn
 
 from turnout.cli.errors import FAILED, CommandError
 from turnout.cli.parser import Parser, Subcommands
@@ -47,17 +48,20 @@ def _commands() -> Subcommands:
         description="Write one WebSocket handler; run it on any Python server.",
         epilog="`turnout COMMAND --help` describes a command, with examples.",
     )
-    parser.add_argument("--version", action="version", version=f"turnout {_version()}")
+    parser.add_argument(
+        "--version", action=_VersionAction, nargs=0, help="show the version and exit"
+    )
     commands = Subcommands(parser)
     for module in (serve, engines, conformance, demo):
         module.add_to(commands)
     return commands
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+class _VersionAction(Action):
+    """Prints the version, which takes longer to find out than to read the command line."""
 
-    try:
-        return version("turnout")
-    except PackageNotFoundError:
-        return "(not installed: run from its source)"
+    def __call__(self, parser: ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"turnout {version('turnout')}")
+        parser.exit()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from turnout.cli.engine_choice import add_strategy_flag, load_strategy
+from turnout.cli.engine_choice import load_strategy
 from turnout.cli.errors import FAILED, CommandError
+from turnout.cli.flags import add_strategy_flag
 from turnout.cli.parser import Subcommands
 from turnout.errors import ConfigurationError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from turnout.cli.errors import FAILED
-from turnout.cli.listening import add_address_flags, announce_address, listen
+from turnout.cli.flags import add_address_flags
 from turnout.cli.parser import Subcommands
 from turnout.http.request import Address
 from turnout.serving import ServerSettings
@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     if arguments.check:
         return _check(arguments)
+    from turnout.cli.listening import announce_address, listen
     from turnout.demo.chat import registry
 
     def ready(settings: ServerSettings, address: Address) -> None:

@@ -1,8 +1,7 @@
-"""`--engine NAME --strategy VARIANT`: the engine that a command was asked to use."""
+"""The engine that a command was asked to use, or one line that says why it cannot be had."""
 
 from __future__ import annotations
 
-import argparse
 import traceback
 from typing import TYPE_CHECKING
 
@@ -13,36 +12,7 @@ from turnout.errors import EngineError
 if TYPE_CHECKING:
     from turnout.strategy import RequestUpgradeStrategy
 
-__all__ = [
-    "DEFAULT_ENGINE",
-    "add_engine_flags",
-    "add_strategy_flag",
-    "load_failure",
-    "load_strategy",
-]
-
-DEFAULT_ENGINE = "wsproto"
-
-
-def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags."""
-    parser.add_argument(
-        "--engine",
-        metavar="NAME",
-        default=DEFAULT_ENGINE,
-        help="the server to run on, as `turnout engines` lists them (default: %(default)s)",
-    )
-    add_strategy_flag(parser)
-
-
-def add_strategy_flag(parser: argparse.ArgumentParser) -> None:
-    """Add `--strategy` alone, for a command that names its engine otherwise."""
-    parser.add_argument(
-        "--strategy",
-        metavar="native|standard",
-        help="the engine's own WebSocket implementation, or turnout's over its connection, where"
-        " the engine has both",
-    )
+__all__ = ["load_failure", "load_strategy"]
 
 
 def load_strategy(engine: str, variant: str | None) -> type[RequestUpgradeStrategy]:

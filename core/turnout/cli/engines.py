@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from turnout import plugins
@@ -114,6 +113,8 @@ def _server(strategy: type[RequestUpgradeStrategy]) -> dict[str, str | None]:
 
 
 def _version(distribution: str | None) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     if distribution is None:
         return None
     try:

@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import os
 import socket
 import ssl
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from turnout.cli.engine_choice import add_engine_flags, load_strategy
+from turnout.cli.engine_choice import load_strategy
 from turnout.cli.errors import FAILED, CommandError
-from turnout.cli.logs import add_log_flag, set_up_logging
 from turnout.errors import ConfigurationError
 from turnout.http.request import Address
 from turnout.registry import WebSocketHandlerRegistry
 from turnout.serving import ServerSettings
 
-__all__ = ["add_address_flags", "add_listening_flags", "announce_address", "listen"]
-
-
-def add_listening_flags(parser: argparse.ArgumentParser) -> None:
-    """Add everything that says where and how to listen."""
-    group = _add_address_flags(parser)
-    group.add_argument("--unix", metavar="PATH", type=Path, help="a Unix socket in place of both")
-    group.add_argument(
-        "--tls-cert", metavar="FILE", type=Path, help="serve wss:// with this PEM certificate chain"
-    )
-    group.add_argument(
-        "--tls-key", metavar="FILE", type=Path, help="its key, unless it is in the same file"
-    )
-
-
-def add_address_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the host and the port alone."""
-    _add_address_flags(parser)
-    parser.set_defaults(unix=None, tls_cert=None, tls_key=None)
-
-
-def _add_address_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    add_engine_flags(parser)
-    add_log_flag(parser)
-    group = parser.add_argument_group("where to listen")
-    group.add_argument(
-        "--host", metavar="H", default="127.0.0.1", help="address or name (default: %(default)s)"
-    )
-    group.add_argument(
-        "--port", metavar="P", type=_port, default=8080, help="0 takes a free one (default: 8080)"
-    )
-    return group
+__all__ = ["announce_address", "listen"]
 
 
 def listen(
@@ -62,7 +32,7 @@ def listen(
 
     Raises `CommandError` for what keeps the server from listening.
     """
-    set_up_logging(arguments.log_level)
+    _set_up_logging(arguments.log_level)
     strategy = load_strategy(arguments.engine, arguments.strategy)()
     started: list[Address] = []
 
@@ -88,31 +58,33 @@ def announce_address(engine: str, settings: ServerSettings, address: Address) ->
     print(f"turnout: listening on {settings.url(address)} (engine {engine})", flush=True)
 
 
+def _set_up_logging(level: str) -> None:
+    """Log to standard error, unless the user's module has set up its own logging."""
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
 def _settings(arguments: argparse.Namespace, announce: Callable[[Address], None]) -> ServerSettings:
-    try:
-        return ServerSettings(
-            host=arguments.host,
-            port=arguments.port,
-            unix=arguments.unix,
-            tls_cert=arguments.tls_cert,
-            tls_key=arguments.tls_key,
-            announce=announce,
-        )
-    except ConfigurationError as error:
-        raise CommandError(str(error)) from error
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 0 to 65535")
-    return int(text)
+    if arguments.tls_key is not None and arguments.tls_cert is None:
+        raise CommandError("--tls-key needs --tls-cert")
+    return ServerSettings(
+        host=arguments.host,
+        port=arguments.port,
+        unix=arguments.unix,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+        announce=announce,
+    )
 
 
 def _check_tls(settings: ServerSettings) -> None:
     """Load the files once beforehand: every engine complains about them in its own way."""
     if settings.tls_cert is None:
         return
-    for file in filter(None, (settings.tls_cert, settings.tls_key)):
+    for file in filter(None, _tls_files(settings)):
         try:
             file.read_bytes()
         except OSError as error:
@@ -127,13 +99,14 @@ def _check_tls(settings: ServerSettings) -> None:
 
 
 def _bad_tls(settings: ServerSettings, error: ssl.SSLError) -> str:
-    key = settings.tls_key or settings.tls_cert
+    files = " and ".join(dict.fromkeys(map(str, filter(None, _tls_files(settings)))))
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"the TLS key in {key} does not belong to the certificate in {settings.tls_cert}"
-    return (
-        f"the TLS files {settings.tls_cert} and {key} cannot be used: they must be PEM, a"
-        f" certificate chain and its key without a password ({error.reason or error})"
-    )
+        return f"the TLS key does not belong to the certificate: {files}"
+    return f"{files}: no PEM certificate chain with its key, without a password ({error})"
+
+
+def _tls_files(settings: ServerSettings) -> tuple[Path | None, Path | None]:
+    return settings.tls_cert, settings.tls_key
 
 
 def _cannot_listen(settings: ServerSettings, error: OSError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
+from turnout.cli.flags import add_listening_flags
 from turnout.cli.option_flags import add_option_flags, options_from
 from turnout.cli.parser import Subcommands
 
@@ -30,8 +31,6 @@ turnout serve app:registry --max-text-size 64KiB --idle-timeout 300 --compressio
 
 def add_to(commands: Subcommands) -> None:
     """Add the command."""
-    from turnout.cli.listening import add_listening_flags
-
     parser = commands.add(
         "serve",
         summary="serve a registry on any engine",
