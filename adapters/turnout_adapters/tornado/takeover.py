@@ -1,0 +1,116 @@
+"""Taking a connection from Tornado after the request, with nothing lost on the way.
+
+In plain, the stream is drained and closed, and a duplicate of its socket goes to an asyncio
+transport, which is what the standard driver is fast on. Python cannot take a TLS session out of its
+socket: there the driver runs over the stream. Either way Tornado has let go of the connection as
+it does for WebSocket handlers of its own, and has counted and logged the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from tornado.iostream import IOStream, SSLIOStream
+
+from turnout.close import NO_CLOSE_FRAME
+from turnout.errors import ConnectionClosed
+from turnout.protocol.connection import StandardConnection
+from turnout_adapters.tornado.stream import IOStreamTransport
+from turnout_compat.asyncio_transport import AsyncioTransport
+
+if TYPE_CHECKING:
+    import socket
+
+    from tornado.web import RequestHandler
+
+    from turnout.protocol.transport import Transport
+    from turnout.strategy import Upgrade
+    from turnout_adapters.tornado.views import TornadoResponse
+
+__all__ = ["detach", "switching_protocols", "take_over"]
+
+
+def switching_protocols(upgrade: Upgrade) -> bytes:
+    """Return the 101 as it goes on the wire: Tornado would change the case of names."""
+    lines = [f"{name}: {value}" for name, value in upgrade.response_headers]
+    return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode("latin-1")
+
+
+async def detach(handler: RequestHandler, response: TornadoResponse) -> IOStream:
+    """Return the stream once Tornado is through with it; raise `ConnectionClosed` if it is gone."""
+    if response.disconnected:
+        raise ConnectionClosed(NO_CLOSE_FRAME)
+    response.switched()
+    stream = handler.detach()
+    handler.application.log_request(handler)
+    try:
+        if stream.writing():
+            await stream.write(b"")  # done when all before it is: the end of an earlier response
+        if stream.closed():
+            raise ConnectionClosed(NO_CLOSE_FRAME)
+    except OSError as error:
+        raise ConnectionClosed(NO_CLOSE_FRAME) from error
+    return stream
+
+
+async def take_over(
+    handler: RequestHandler, response: TornadoResponse, upgrade: Upgrade
+) -> StandardConnection:
+    """Write the 101 and return the standard driver on what was Tornado's connection."""
+    stream = await detach(handler, response)
+    if isinstance(stream, SSLIOStream):
+        return _over_stream(stream, handler, upgrade)
+    return await _over_socket(stream, handler, upgrade)
+
+
+def _over_stream(stream: IOStream, handler: RequestHandler, upgrade: Upgrade) -> StandardConnection:
+    transport = IOStreamTransport(stream, handler)
+    connection = _connection(transport, upgrade)
+    transport.attach(connection)
+    transport.write(switching_protocols(upgrade))
+    return connection
+
+
+async def _over_socket(
+    stream: IOStream, handler: RequestHandler, upgrade: Upgrade
+) -> StandardConnection:
+    duplicate, early = _drain(stream)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_accepted_socket(_Arrival, duplicate)
+    connection = _connection(AsyncioTransport(transport, handler), upgrade, early)
+    transport.set_protocol(cast("asyncio.Protocol", connection))  # it has every method of one
+    transport.write(switching_protocols(upgrade))
+    transport.resume_reading()
+    return connection
+
+
+class _Arrival(asyncio.Protocol):
+    """Holds a fresh transport back until its real protocol is set."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Read nothing yet."""
+        cast("asyncio.Transport", transport).pause_reading()
+
+
+def _drain(stream: IOStream) -> tuple[socket.socket, bytes]:
+    """Close the stream; return a duplicate of its socket, and what it has already read from it."""
+    duplicate = stream.socket.dup()
+    try:
+        # By its own methods only: a read that is open when the stream closes gets what is there.
+        arrived: Any = stream.read_bytes(stream.max_buffer_size, partial=True)
+        stream.close()
+        return duplicate, b"" if arrived.exception() is not None else arrived.result()
+    except OSError as error:
+        duplicate.close()
+        raise ConnectionClosed(NO_CLOSE_FRAME) from error
+
+
+def _connection(transport: Transport, upgrade: Upgrade, early: bytes = b"") -> StandardConnection:
+    return StandardConnection(
+        transport,
+        upgrade.options,
+        upgrade.deflate,
+        partial=upgrade.handler.partial,
+        early_data=early,
+    )

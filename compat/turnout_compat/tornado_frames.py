@@ -1,0 +1,158 @@
+"""Tornado's WebSocket frames, read with the checks that Tornado leaves out.
+
+What `tornado.websocket.WebSocketProtocol13` does, up to 6.6.1, and what this does instead; a test
+for each shows that Tornado still does it.
+
+- An unmasked frame is accepted (RFC 6455 section 5.1: fail the connection; 1002).
+- A reserved bit or opcode, a bad control frame or a fragment out of order cuts the connection
+  without a close frame (1002).
+- An illegal close code is echoed, even 1005, and so is half a code (1002).
+- Text that is not UTF-8 cuts the connection without a close frame, and only at the end of the
+  message (1007, at the fragment that has it). A close reason that is not UTF-8 raises (1007).
+- A message over the limit is answered with 1009 and a reset, which may destroy the 1009. The limit
+  is one for text and binary, and one for what is inflated.
+- Inflating knows no BFINAL: what follows such a block is lost; data that does not inflate raises.
+- The peer's close frame is answered before anyone was asked.
+- Until 6.6, a peer that sends fast enough keeps all others waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from tornado.websocket import WebSocketProtocol13, _WebSocketParams
+
+from turnout.errors import ProtocolError
+from turnout.protocol.frames import (
+    BINARY,
+    CONTROL,
+    FIN,
+    RSV1,
+    TEXT,
+    FrameHeader,
+    check_first_bytes,
+    header_size,
+    read_header,
+)
+from turnout.protocol.limits import SizeLimits, too_big
+from turnout.protocol.masking import find_mask
+from turnout.protocol.reassembler import Reassembler
+from turnout.protocol.receivers import CloseReceived, ControlFrame, PlainFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from tornado.iostream import IOStream
+    from tornado.websocket import WebSocketHandler
+
+    from turnout.messages import Message
+    from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters
+    from turnout.protocol.receivers import FrameReceiver
+
+__all__ = ["CheckedWebSocketProtocol", "FrameSink"]
+
+DISCARD_SIZE = 64 * 1024
+FRAMES_IN_A_ROW = 64
+
+
+class FrameSink(Protocol):
+    """What takes the events of a connection."""
+
+    def received(self, event: Message | CloseReceived) -> Awaitable[None] | None:
+        """Take a message, a ping, a pong or the close frame; return what to wait for, if any."""
+
+    def violated(self, error: ProtocolError) -> None:
+        """Take the peer's violation of the protocol; nothing follows."""
+
+
+class CheckedWebSocketProtocol(WebSocketProtocol13):
+    """Tornado's loop, its reads and its writes, with our checks between.
+
+    Fragments and what is compressed go through the standard driver's reassembler. Once
+    `discarding` is set, what comes is read and dropped. Pings are the sink's to answer, and it
+    closes the stream.
+    """
+
+    def __init__(
+        self,
+        handler: WebSocketHandler,
+        stream: IOStream,
+        sink: FrameSink,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        *,
+        partial: bool,
+    ) -> None:
+        super().__init__(handler, False, _WebSocketParams())
+        self.stream = stream
+        self.discarding = False
+        self._sink = sink
+        self._limits = SizeLimits(options, partial)
+        self._reserved = 0 if deflate is None else RSV1
+        self._deflate = deflate
+        self._partial = partial
+        self._reassembler: Reassembler | None = None
+        self._mask = find_mask()
+        self._frames = 0
+
+    async def run(self) -> None:
+        """Read until the connection is over; the handler's `on_close` is called at the end."""
+        await self._receive_frame_loop()
+
+    def write_frame(
+        self, opcode: int, payload: bytes, *, fin: bool = True, compressed: bool = False
+    ) -> asyncio.Future[None]:
+        """Write one frame; the future is done when the socket has taken it."""
+        return self._write_frame(fin, opcode, payload, RSV1 if compressed else 0)
+
+    async def _receive_frame(self) -> None:
+        """Read one frame; called by Tornado in a loop."""
+        self._frames += 1
+        if not self._frames % FRAMES_IN_A_ROW:
+            await asyncio.sleep(0)
+        if self.discarding:
+            await self.stream.read_bytes(DISCARD_SIZE, partial=True)
+            return
+        try:
+            await self._receive_checked_frame()
+        except ProtocolError as error:
+            self.discarding = True
+            self._sink.violated(error.with_traceback(None))
+
+    async def _receive_checked_frame(self) -> None:
+        start = await self._read_bytes(2)
+        check_first_bytes(start[0], start[1], self._reserved)
+        header = read_header(start + await self._read_bytes(header_size(start[1]) - 2), 0)
+        receiver = self._begin(header)
+        missing = header.length
+        while True:
+            part = await self.stream.read_bytes(missing, partial=True) if missing else b""
+            missing -= len(part)
+            event = receiver.feed(part, not missing)
+            if event is not None:
+                await self._deliver(event)
+            if not missing:
+                return
+
+    async def _deliver(self, event: Message | CloseReceived) -> None:
+        if isinstance(event, CloseReceived):
+            self.discarding = True
+        waiting = self._sink.received(event)
+        if waiting is not None:
+            await waiting
+
+    def _begin(self, header: FrameHeader) -> FrameReceiver:
+        if header.first & CONTROL:
+            return ControlFrame(header, self._mask)
+        in_message = self._reassembler is not None and self._reassembler.in_message
+        if header.first in (FIN | TEXT, FIN | BINARY) and not in_message:
+            limit = self._limits.left(header.opcode == TEXT, 0)
+            if header.length > limit:
+                raise too_big(header.length, limit)
+            return PlainFrame(header, self._mask)
+        if self._reassembler is None:
+            self._reassembler = Reassembler(self._limits, self._deflate, self._partial)
+        self._reassembler.begin(header)
+        return self._reassembler
