@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from turnout.http import ServerHttpRequest, ServerHttpResponse
 
-__all__ = ["aiohttp_session", "asgi_scope", "tornado_signed_cookie", "wsgi_environ"]
+__all__ = ["CREATED", "aiohttp_session", "asgi_scope", "tornado_signed_cookie", "wsgi_environ"]
+
+CREATED = "turnout.created"
+"""What a session holds that was created by a handshake."""
 
 
 async def aiohttp_session(
@@ -34,7 +37,8 @@ async def aiohttp_session(
     """Read the session of aiohttp-session, whatever its storage; its middleware must be set up.
 
     A created session is saved at once, and its cookie goes out with the 101: the middleware itself
-    saves nothing once a connection has been upgraded.
+    saves nothing once a connection has been upgraded. It holds `CREATED`, as these storages take
+    an empty session for none.
     """
     from aiohttp_session import get_session
 
@@ -43,6 +47,7 @@ async def aiohttp_session(
     if session.new:
         if not create:
             return None
+        session[CREATED] = True
         await _save(session, native, response)
     return HttpSession(dict(session), _text_or_none(session.identity))
 

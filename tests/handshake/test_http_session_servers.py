@@ -9,20 +9,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp_session
 import pytest
 import tornado.httpserver
 import tornado.web
+from aiohttp import web
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from turnout import (
     HttpSessionHandshakeInterceptor,
     WebSocketHandlerRegistry,
     WebSocketSession,
 )
-from turnout_adapters.http_sessions import tornado_signed_cookie
-from turnout_adapters.tornado import TornadoStrategy, mount, stop
+from turnout.handshake.http_session import SESSION_ID_ATTRIBUTE
+from turnout_adapters import aiohttp as on_aiohttp
+from turnout_adapters import tornado as on_tornado
+from turnout_adapters.http_sessions import CREATED, tornado_signed_cookie
+from turnout_adapters.http_sessions import aiohttp_session as session_of_aiohttp
 
 DEADLINE = 10.0
+
+# aiohttp-session itself still uses the text keys that newer releases of aiohttp advise against.
+pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use web.RequestKey")
 
 
 def registry_with(interceptor: HttpSessionHandshakeInterceptor) -> WebSocketHandlerRegistry:
@@ -83,26 +92,28 @@ class Login(tornado.web.RequestHandler):
 
 @asynccontextmanager
 async def tornado_server(
-    interceptor: HttpSessionHandshakeInterceptor, strategy: TornadoStrategy
+    interceptor: HttpSessionHandshakeInterceptor, strategy: on_tornado.TornadoStrategy
 ) -> AsyncIterator[int]:
     """Serve on Tornado; gives the port."""
     application = tornado.web.Application([("/login", Login)], cookie_secret="for tests")
-    service = mount(application, registry_with(interceptor), strategy=strategy)
+    service = on_tornado.mount(application, registry_with(interceptor), strategy=strategy)
     server = tornado.httpserver.HTTPServer(application)
     listener, port = listening()
     server.add_socket(listener)
-    yield port
-    await stop(server, service)
+    try:
+        yield port
+    finally:
+        await on_tornado.stop(server, service)
 
 
-@pytest.mark.parametrize("variant", TornadoStrategy.variants)
+@pytest.mark.parametrize("variant", on_tornado.TornadoStrategy.variants)
 def test_tornado_signed_cookie(variant: str) -> None:
     async def scenario() -> None:
         interceptor = HttpSessionHandshakeInterceptor(
             ["user"], source=tornado_signed_cookie("session")
         )
-        strategy = TornadoStrategy.variants[variant]()
-        assert isinstance(strategy, TornadoStrategy)
+        strategy = on_tornado.TornadoStrategy.variants[variant]()
+        assert isinstance(strategy, on_tornado.TornadoStrategy)
         async with tornado_server(interceptor, strategy) as port:
             cookie = await log_in(port)
             assert await whoami(port, cookie) == ({"user": "ada"}, [])
@@ -116,8 +127,119 @@ def test_tornado_cookie_that_holds_something_else_is_decoded_as_told() -> None:
     async def scenario() -> None:
         source = tornado_signed_cookie("session", decode=lambda value: {"length": len(value)})
         interceptor = HttpSessionHandshakeInterceptor(source=source)
-        async with tornado_server(interceptor, TornadoStrategy()) as port:
+        async with tornado_server(interceptor, on_tornado.TornadoStrategy()) as port:
             attributes, _ = await whoami(port, await log_in(port))
             assert attributes == {"length": len('{"user": "ada", "theme": "dark"}')}
 
     run(scenario)
+
+
+class Memory(aiohttp_session.AbstractStorage):
+    """A storage that knows sessions by an id, as the one on Redis does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: dict[str, str] = {}
+
+    async def load_session(self, request: web.Request) -> aiohttp_session.Session:
+        identity = self.load_cookie(request)
+        if identity is None or identity not in self.stored:
+            return aiohttp_session.Session(None, data=None, new=True)
+        data = json.loads(self.stored[identity])
+        return aiohttp_session.Session(identity, data=data, new=False)
+
+    async def save_session(
+        self, request: web.Request, response: web.StreamResponse, session: aiohttp_session.Session
+    ) -> None:
+        identity = session.identity or f"id-{len(self.stored)}"
+        if session.identity is None:
+            session.set_new_identity(identity)
+        self.stored[identity] = json.dumps(self._get_session_data(session))
+        self.save_cookie(response, identity)
+
+
+async def login(request: web.Request) -> web.Response:
+    """Remember the user as an application on aiohttp does."""
+    session = await aiohttp_session.get_session(request)
+    session["user"] = "ada"
+    return web.Response()
+
+
+@asynccontextmanager
+async def aiohttp_server(
+    storage: aiohttp_session.AbstractStorage | None,
+    interceptor: HttpSessionHandshakeInterceptor,
+    strategy: on_aiohttp.AiohttpStrategy,
+) -> AsyncIterator[int]:
+    """Serve on aiohttp, without sessions if there is no storage; gives the port."""
+    application = web.Application()
+    if storage is not None:
+        aiohttp_session.setup(application, storage)
+    application.router.add_get("/login", login)
+    on_aiohttp.mount(application, registry_with(interceptor), strategy=strategy)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    listener, port = listening()
+    await web.SockSite(runner, listener).start()
+    try:
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture(params=on_aiohttp.AiohttpStrategy.variants)
+def aiohttp_strategy(request: pytest.FixtureRequest) -> on_aiohttp.AiohttpStrategy:
+    """Both ways to speak WebSocket on aiohttp."""
+    strategy = on_aiohttp.AiohttpStrategy.variants[request.param]()
+    assert isinstance(strategy, on_aiohttp.AiohttpStrategy)
+    return strategy
+
+
+def test_aiohttp_session_with_ids(aiohttp_strategy: on_aiohttp.AiohttpStrategy) -> None:
+    async def scenario() -> None:
+        interceptor = HttpSessionHandshakeInterceptor(source=session_of_aiohttp)
+        async with aiohttp_server(Memory(), interceptor, aiohttp_strategy) as port:
+            known = {"user": "ada", SESSION_ID_ATTRIBUTE: "id-0"}
+            assert await whoami(port, await log_in(port)) == (known, [])
+            assert await whoami(port) == ({}, [])
+
+    run(scenario)
+
+
+def test_aiohttp_session_in_the_cookie(aiohttp_strategy: on_aiohttp.AiohttpStrategy) -> None:
+    async def scenario() -> None:
+        storage = aiohttp_session.SimpleCookieStorage()
+        interceptor = HttpSessionHandshakeInterceptor(source=session_of_aiohttp)
+        async with aiohttp_server(storage, interceptor, aiohttp_strategy) as port:
+            assert await whoami(port, await log_in(port)) == ({"user": "ada"}, [])
+
+    run(scenario)
+
+
+def test_aiohttp_session_is_created_on_demand_and_found_again(
+    aiohttp_strategy: on_aiohttp.AiohttpStrategy,
+) -> None:
+    async def scenario() -> None:
+        interceptor = HttpSessionHandshakeInterceptor(
+            source=session_of_aiohttp, create_session=True
+        )
+        async with aiohttp_server(Memory(), interceptor, aiohttp_strategy) as port:
+            attributes, (cookie,) = await whoami(port)
+            assert attributes == {CREATED: True, SESSION_ID_ATTRIBUTE: "id-0"}
+            assert await whoami(port, cookie.partition(";")[0]) == (attributes, [])
+
+    run(scenario)
+
+
+def test_aiohttp_session_without_its_middleware_is_500(
+    aiohttp_strategy: on_aiohttp.AiohttpStrategy, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        interceptor = HttpSessionHandshakeInterceptor(source=session_of_aiohttp)
+        async with aiohttp_server(None, interceptor, aiohttp_strategy) as port:
+            with pytest.raises(InvalidStatus) as refused:
+                await whoami(port)
+            assert refused.value.response.status_code == 500
+
+    run(scenario)
+    assert "Install aiohttp_session middleware" in caplog.text
