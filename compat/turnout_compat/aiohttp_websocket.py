@@ -1,13 +1,13 @@
 """aiohttp's `WebSocketResponse` without aiohttp's HTTP protocol around it.
 
-`prepare_websocket` hands aiohttp a request in which everything has been decided, so that its own
+`DetachedWebSocket` hands aiohttp a request in which everything has been decided, so that its own
 handshake can neither refuse nor add anything, and stand-ins for the protocol and the transport: so
-its reader gets bytes when we say so, and its writer gives us bytes in place of sending them. All
-of `send_str`, `send_bytes`, `send_frame` and `receive` then complete at once, and both back-pressure
-and the shutdown, for which aiohttp's HTTP protocol drops what peers send, are ours.
+its reader gets bytes when we say so, and its writer gives us bytes in place of sending them. All of
+`send_str`, `send_bytes`, `send_frame` and `receive` then complete at once. Back-pressure is ours,
+and so is the shutdown, during which aiohttp's HTTP protocol drops what peers send.
 
 What of aiohttp this relies on that it does not document: `web.BaseRequest` and `RawRequestMessage`
-as its own server makes them; of the protocol, what `BaseProtocol` below has; and the `_reader` of a
+as its own server makes them; of the protocol, what `_Protocol` below has; and the `_reader` of a
 response. The tests beside the adapter hold all of it, on the newest version and on the oldest.
 """
 

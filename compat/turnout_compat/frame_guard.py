@@ -38,7 +38,7 @@ __all__ = ["FrameGuard", "Piece"]
 
 SHORT_HEADER: Final = 6
 _WHOLE_TEXT: Final = FIN | TEXT
-_WHOLE_BINARY: Final = FIN | BINARY
+_WHOLE: Final = frozenset((FIN | TEXT, FIN | BINARY))
 _Utf8Decoder = getincrementaldecoder("utf-8")
 
 
@@ -98,7 +98,7 @@ class FrameGuard:
             end = start + SHORT_HEADER + length
             if length < TWO_BYTES and end <= len(data):
                 limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
-                if (first == _WHOLE_TEXT or first == _WHOLE_BINARY) and length <= limit:
+                if first in _WHOLE and length <= limit:
                     self._position = end
                     return Piece(data[start:end], True)
         return self._next_of_any_frame()

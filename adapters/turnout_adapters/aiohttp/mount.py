@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+
 from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.service import WebSocketService
 from turnout_adapters.aiohttp.strategy import AiohttpStrategy
@@ -14,7 +15,7 @@ from turnout_adapters.aiohttp.views import AiohttpRequest, AiohttpResponse
 from turnout_compat.asyncio_runtime import AsyncioRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from aiohttp.typedefs import Handler, Middleware
 
     from turnout.registry import WebSocketHandlerRegistry
 
@@ -67,13 +68,9 @@ def _check(app: web.Application, strategy: AiohttpStrategy) -> None:
         raise ConfigurationError(f"{names}: in an application of yours, its own runner has these")
 
 
-def _middleware(
-    service: WebSocketService,
-) -> Callable[[web.Request, Callable[[web.Request], Awaitable[web.StreamResponse]]], object]:
+def _middleware(service: WebSocketService) -> Middleware:
     @web.middleware
-    async def turnout(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def turnout(request: web.Request, handler: Handler) -> web.StreamResponse:
         view = AiohttpRequest(request)
         if service.claims(view):
             response = await answer(service, view)

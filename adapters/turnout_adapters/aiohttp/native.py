@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
+
 from turnout.close import NO_STATUS_CODE, CloseStatus
 from turnout.drive import drive
 from turnout.errors import InvalidPayloadError, ProtocolError
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["NativeConnection", "websocket_response"]
 
 
-def websocket_response(options: WebSocketOptions, sub_protocol: str | None) -> web.WebSocketResponse:
+def websocket_response(
+    options: WebSocketOptions, sub_protocol: str | None
+) -> web.WebSocketResponse:
     """Return a response of aiohttp that leaves pings, closing, limits and deflate to turnout.
 
     Its own limit stands behind ours, one for both kinds of messages and not inclusive.

@@ -3,10 +3,10 @@
 Both pass on to aiohttp what its books need: `connection_lost` takes the connection off the server's
 list and ends the request, `pause_writing` and `resume_writing` steer its own writer.
 
-A WebSocket needs more than aiohttp's `set_parser` gives. From the start of a shutdown on, aiohttp's
-protocol drops whatever a peer sends, so no close frame would ever arrive while `on_shutdown` drains;
-a parser never learns of `pause_writing`, nor with which error the connection was lost; and the end
-of the peer's stream closes the transport before our close frame is out.
+A WebSocket needs more than aiohttp's `set_parser` gives. Once a shutdown has begun, aiohttp's
+protocol drops whatever a peer sends, so no close frame would arrive while `on_shutdown` drains; a
+parser never learns of `pause_writing`, nor with which error the connection was lost; and the end of
+the peer's stream closes the transport before our close frame is out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from aiohttp import web
+
     from turnout.protocol.transport import TransportProtocol
 
 __all__ = ["DisconnectWatch", "Takeover", "take_early_data"]

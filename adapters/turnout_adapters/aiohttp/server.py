@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
 from turnout.service import WebSocketService
 from turnout_adapters.aiohttp.mount import answer
 from turnout_adapters.aiohttp.settings import SITE_SETTINGS, handler_settings
@@ -74,7 +75,7 @@ class RegistryServer(web.Server):
     """
 
     def __init__(self, service: WebSocketService, **options: Any) -> None:
-        super().__init__(self._answer, **options)  # type: ignore[arg-type]  # a bound coroutine function
+        super().__init__(self._answer, **options)
         self._service = service
         self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from aiohttp import web
+
 from turnout.errors import ConfigurationError
 
 __all__ = ["SITE_SETTINGS", "check_settings", "handler_settings"]

@@ -17,6 +17,7 @@ from turnout_compat.asyncio_transport import AsyncioTransport
 
 if TYPE_CHECKING:
     from aiohttp import web
+
     from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings

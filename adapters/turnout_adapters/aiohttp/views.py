@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientPayloadError, web
 from multidict import CIMultiDict
+
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import BodyTooLargeError, ConnectionClosed
 from turnout.headers import Headers
@@ -16,6 +17,7 @@ from turnout_compat.asyncio_transport import address_of
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
+
     from turnout.headers import HeadersLike
     from turnout.http import Address
 
@@ -137,7 +139,8 @@ class AiohttpResponse(ServerHttpResponse):
 
     async def write(self, data: bytes) -> None:
         """Send a piece of the body; wait while the client is slow."""
-        assert self.native is not None and self._writer is not None, "write() comes after start()"
+        assert self.native is not None
+        assert self._writer is not None, "write() comes after start()"
         try:
             await self.native.write(data)
             await self._writer.drain()
