@@ -11,6 +11,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
+from turnout.handshake.redaction import redact_queries_of
 from turnout_adapters.tornado.routing import route
 from turnout_compat.asyncio_serving import termination
 from turnout_compat.asyncio_transport import address_of, tls_context
@@ -50,6 +51,7 @@ async def serve(
     registry: WebSocketHandlerRegistry, settings: ServerSettings, strategy: TornadoStrategy
 ) -> None:
     """Listen, announce it, and serve until a signal asks for the end."""
+    redact_queries_of("tornado.access")
     application = Application(**strategy.application_settings)
     service = route(application, registry, strategy, alone=True)
     native: dict[str, Any] = {
