@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from turnout.handshake.redaction import redact_queries_of
 from turnout.service import WebSocketService
 from turnout_adapters.aiohttp.mount import answer
 from turnout_adapters.aiohttp.settings import SITE_SETTINGS, handler_settings
@@ -27,6 +28,7 @@ async def serve(
     registry: WebSocketHandlerRegistry, settings: ServerSettings, strategy: AiohttpStrategy
 ) -> None:
     """Serve until SIGINT or SIGTERM, then drain."""
+    redact_queries_of("aiohttp.access")
     native = strategy.native_settings
     service = WebSocketService(registry, strategy, AsyncioRuntime())
     options = {name: value for name, value in native.items() if name in handler_settings()}
