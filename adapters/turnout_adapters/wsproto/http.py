@@ -190,6 +190,11 @@ class HttpConnection(asyncio.Protocol):
 
     # What the views call
 
+    @property
+    def gone(self) -> bool:
+        """True when nothing more can be written; known before `lost` is."""
+        return self.lost.done() or self.transport.is_closing()
+
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body of the request as it comes; raise `ConnectionClosed` if it does not."""
         if self._h11.they_are_waiting_for_100_continue:
@@ -217,7 +222,7 @@ class HttpConnection(asyncio.Protocol):
         """Return when the transport takes more; raise `ConnectionClosed` if it never will."""
         if self._writable is not None:
             await self._writable
-        if self.lost.done():
+        if self.gone:
             raise ConnectionClosed(NO_CLOSE_FRAME)
 
     def switch(self, headers: list[tuple[str, str]]) -> tuple[asyncio.Transport, bytes]:

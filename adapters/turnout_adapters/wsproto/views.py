@@ -133,7 +133,7 @@ class H11Response(ServerHttpResponse):
     @property
     def disconnected(self) -> bool:
         """True once the connection is lost."""
-        return self._connection.lost.done()
+        return self._connection.gone
 
     async def wait_disconnected(self) -> None:
         """Return when the connection is lost."""

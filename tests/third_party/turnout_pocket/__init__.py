@@ -1,0 +1,73 @@
+"""A pocket-sized server and its upgrade strategy."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from turnout import RequestUpgradeStrategy, WebSocketService
+from turnout.protocol.connection import StandardConnection
+from turnout_compat.asyncio_runtime import AsyncioRuntime
+from turnout_compat.asyncio_serving import termination
+from turnout_compat.asyncio_transport import AsyncioTransport, bound_address, tls_context
+from turnout_pocket.server import PocketProtocol, PocketResponse
+
+if TYPE_CHECKING:
+    from turnout import (
+        ServerHttpRequest,
+        ServerHttpResponse,
+        ServerSettings,
+        Upgrade,
+        WebSocketHandlerRegistry,
+    )
+
+__all__ = ["PocketStrategy"]
+
+
+class PocketStrategy(RequestUpgradeStrategy):
+    """The standard driver on the pocket server; everything that is negotiated is decided above."""
+
+    name = "pocket"
+    runtime = "asyncio"
+    distribution = "turnout-pocket"
+
+    async def upgrade(
+        self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
+    ) -> None:
+        """Write the 101, give the socket to the standard driver, run the session."""
+        assert isinstance(response, PocketResponse)
+        transport, early_data = response.switch_protocols(upgrade.response_headers)
+        connection = StandardConnection(
+            AsyncioTransport(transport),
+            upgrade.options,
+            upgrade.deflate,
+            partial=upgrade.handler.partial,
+            early_data=early_data,
+        )
+        transport.set_protocol(connection)
+        await upgrade.run(connection)
+
+    def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        asyncio.run(self._serve(registry, settings))
+
+    async def _serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
+        service = WebSocketService(registry, self, AsyncioRuntime())
+        loop, tls = asyncio.get_running_loop(), tls_context(settings)
+
+        def connected() -> PocketProtocol:
+            return PocketProtocol(service)
+
+        async with termination() as asked:
+            if settings.unix is not None:
+                server = await loop.create_unix_server(connected, settings.unix, ssl=tls)
+            else:
+                server = await loop.create_server(
+                    connected, settings.host, settings.port, ssl=tls, backlog=settings.backlog
+                )
+            settings.announce(bound_address(server))
+            await asked.wait()
+            server.close()
+            await service.drain()
+        if settings.unix is not None:
+            settings.unix.unlink(missing_ok=True)
