@@ -33,7 +33,8 @@ UNITS = {
     "mib": 1024**2,
     "gib": 1024**3,
 }
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)\Z")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+_SECONDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|)")
 
 
 class ValueSyntaxError(ValueError):
@@ -44,7 +45,7 @@ def parse_size(text: str) -> int | None:
     """Read `1048576`, `64KiB`, `1.5MB` or `none`."""
     if _is_none(text):
         return None
-    match = _SIZE.match(text)
+    match = _SIZE.fullmatch(text)
     if match is None or match[2].lower() not in UNITS:
         raise ValueSyntaxError(f"{text!r} is no size: give bytes, or units as in 64KiB, or none")
     size = float(match[1]) * UNITS[match[2].lower()]
@@ -66,7 +67,7 @@ def parse_seconds(text: str) -> float | None:
     """Read `10`, `0.5`, `10s`, `250ms`, `5min` or `none`."""
     if _is_none(text):
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min|)", text)
+    match = _SECONDS.fullmatch(text)
     if match is None:
         raise ValueSyntaxError(
             f"{text!r} is no time: give seconds, or units as in 250ms, 10s, 5min, or none"
