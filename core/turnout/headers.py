@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 __all__ = ["Headers", "HeadersLike", "split_list"]
 
@@ -23,7 +23,7 @@ class Headers(Mapping[str, str]):
 
     def __init__(self, fields: HeadersLike = ()) -> None:
         self._fields: list[tuple[str, str]] = []
-        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+        for name, value in _pairs(fields):
             self.add(name, value)
 
     @classmethod
@@ -53,7 +53,7 @@ class Headers(Mapping[str, str]):
 
     def extend(self, fields: HeadersLike) -> None:
         """Append several fields."""
-        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+        for name, value in _pairs(fields):
             self.add(name, value)
 
     def get_all(self, name: str) -> list[str]:
@@ -95,6 +95,12 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         """Name the fields only: values hold cookies and tokens."""
         return f"Headers({', '.join(self)})"
+
+
+def _pairs(fields: HeadersLike) -> Iterable[tuple[str, str]]:
+    if isinstance(fields, Mapping):
+        return cast("Mapping[str, str]", fields).items()
+    return fields
 
 
 def _is_latin(value: str) -> bool:

@@ -118,16 +118,7 @@ class WebSocketHandlerRegistry:
         """
 
         def register(target: F) -> F:
-            handler: Any
-            if isinstance(target, type):
-                handler = target()
-            else:
-                handler = FunctionHandler(
-                    target,
-                    partial=partial,
-                    control_frames=control_frames,
-                    sub_protocols=sub_protocols,
-                )
+            handler = _handler_of(target, partial, control_frames, sub_protocols)
             self.add_handler(handler, *paths, **settings)
             return target
 
@@ -242,3 +233,13 @@ def _check_handler(handler: object, paths: Sequence[str]) -> None:
         raise ConfigurationError(
             f"{handler!r} is no WebSocketHandler; for a function use @registry.websocket(path)"
         )
+
+
+def _handler_of(
+    target: Any, partial: bool, control_frames: bool, sub_protocols: Sequence[str]
+) -> Any:
+    if isinstance(target, type):
+        return target()
+    return FunctionHandler(
+        target, partial=partial, control_frames=control_frames, sub_protocols=sub_protocols
+    )

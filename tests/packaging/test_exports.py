@@ -54,9 +54,9 @@ PUBLIC: dict[str, set[str] | None] = {
 
 
 def exported(module: str) -> set[str]:
-    names = PUBLIC[module]
     everything = set(importlib.import_module(module).__all__)
-    if names is ALL:
+    names = PUBLIC[module]
+    if names is None:
         return everything
     assert names <= everything, f"{module} does not export {sorted(names - everything)}"
     return names

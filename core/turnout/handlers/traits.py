@@ -103,7 +103,9 @@ def innermost(handler: AnyHandler) -> Any:
 
 
 def _colour_of_handler(handler: Any) -> Colour:
-    methods = {name: colour_of(getattr(handler, name)) for name in _overridden(handler)}
+    methods: dict[str, Colour] = {
+        name: colour_of(getattr(handler, name)) for name in _overridden(handler)
+    }
     colours = set(methods.values())
     if len(colours) > 1:
         listed = ", ".join(f"{name} is {colour}" for name, colour in sorted(methods.items()))

@@ -21,6 +21,7 @@ class Principal(Protocol):
     """Who is at the other end: anything with a `name`."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """The unique name of the user."""
 
