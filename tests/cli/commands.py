@@ -38,6 +38,7 @@ class Project:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     python: str = sys.executable
+    prefix: tuple[str, ...] = ()
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -46,22 +47,20 @@ class Project:
         return path
 
     def argv(self, *words: str) -> list[str]:
-        return [self.python, "-W", "error", "-m", "turnout.cli", *words]
+        return [*self.prefix, self.python, "-W", "error", "-m", "turnout.cli", *words]
 
     def variables(self, **changes: str) -> dict[str, str]:
         return {**os.environ, **self.environment, **changes}
 
-    def run(
-        self, *words: str, prefix: tuple[str, ...] = (), **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `turnout WORDS` to its end."""
         return subprocess.run(
-            [*prefix, *self.argv(*words)],
+            self.argv(*words),
+            check=False,
             cwd=self.folder,
             env=self.variables(**variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            check=False,
             text=True,
             timeout=DEADLINE,
         )
