@@ -95,6 +95,36 @@ class TestChecks:
     ) -> None:
         HandshakeHandler().check(make_request(headers), ("13",), NO_POLICY)
 
+    @given(
+        st.lists(
+            st.lists(
+                st.sampled_from(["keep-alive", "up", "upgrades", "", "Upgrade", "UPGRADE"]),
+                max_size=4,
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        st.sampled_from([",", ", ", " ,\t", ",,"]),
+    )
+    def test_upgrade_counts_wherever_it_stands_in_the_list(
+        self, make_request: MakeRequest, lines: list[list[str]], separator: str
+    ) -> None:
+        request = make_request({"Connection": [separator.join(line) for line in lines]})
+        if any(member.lower() == "upgrade" for line in lines for member in line):
+            HandshakeHandler().check(request, ("13",), NO_POLICY)
+        else:
+            assert refusal_of(request).status == 400
+
+    @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=23))
+    def test_only_16_bytes_of_base64_are_a_key(self, make_request: MakeRequest, text: str) -> None:
+        assert refusal_of(make_request({"Sec-WebSocket-Key": text})).status == 400
+
+    @given(st.binary(min_size=16, max_size=16))
+    def test_any_16_bytes_are_a_key(self, make_request: MakeRequest, nonce: bytes) -> None:
+        key = base64.b64encode(nonce).decode()
+        request = make_request({"Sec-WebSocket-Key": key})
+        HandshakeHandler().check(request, ("13",), NO_POLICY)
+
     @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "OPTIONS", "CONNECT", "get"])
     def test_another_method_is_405(self, make_request: MakeRequest, method: str) -> None:
         refused = refusal_of(make_request(method=method))
