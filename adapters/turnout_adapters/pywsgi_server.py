@@ -1,0 +1,236 @@
+"""Serving on gevent's pywsgi: listening, signals, the time a request may take, an orderly end."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import gevent
+import gevent.event
+from gevent import socket, ssl
+from gevent.pywsgi import WSGIHandler, WSGIServer
+from greenlet import getcurrent
+
+from turnout.errors import ConfigurationError
+from turnout.handshake.redaction import redact
+from turnout_compat.gevent_transport import address_of
+
+if TYPE_CHECKING:
+    from greenlet import greenlet
+
+    from turnout.http import Address
+    from turnout.serving import ServerSettings
+    from turnout_adapters.gevent import GeventApplication
+
+__all__ = ["serve"]
+
+log = logging.getLogger("turnout.gevent")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(application: GeventApplication, settings: ServerSettings, native: dict[str, Any]) -> None:
+    """Serve an application until SIGINT or SIGTERM, drain it, and return.
+
+    Raises `OSError` when the address cannot be had, `ConfigurationError` for bad TLS files.
+    """
+    server = _server(application, settings, native)
+    with _termination() as asked:
+        server.start()
+        try:
+            settings.announce(server.bound_address)
+            asked.wait()
+            server.drain()
+        finally:
+            server.close()
+            application.runtime.close()
+            if settings.unix is not None:
+                settings.unix.unlink(missing_ok=True)
+
+
+def _server(
+    application: GeventApplication, settings: ServerSettings, native: dict[str, Any]
+) -> PatientServer:
+    defaults: dict[str, Any] = {
+        "log": logging.getLogger("turnout.gevent.access"),
+        "error_log": log,
+    }
+    keywords = {**defaults, **native}
+    # The name is only for CGI's SERVER_NAME; without it pywsgi asks the resolver for one.
+    keywords["environ"] = {"SERVER_NAME": settings.host, **(native.get("environ") or {})}
+    handler_class = application.handler_class
+    keywords["handler_class"] = type(handler_class.__name__, (TimedHandler, handler_class), {})
+    if settings.tls_cert is not None:
+        keywords["ssl_context"] = _tls_context(settings.tls_cert, settings.tls_key)
+    return PatientServer(_listener(settings), application, **keywords)
+
+
+@contextmanager
+def _termination() -> Iterator[gevent.event.Event]:
+    """Let SIGINT and SIGTERM only set the event; a second one interrupts at once."""
+    asked = gevent.event.Event()
+    main = getcurrent()
+
+    def ask() -> None:
+        if asked.is_set():
+            gevent.kill(main, KeyboardInterrupt)
+        asked.set()
+
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+    watchers = [gevent.signal_handler(number, ask) for number in SIGNALS]
+    try:
+        yield asked
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+        for number, handler in previous.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+class PatientServer(WSGIServer):
+    """A pywsgi server that knows which connections are idle and which are being answered."""
+
+    application: GeventApplication
+
+    def __init__(self, listener: Any, application: GeventApplication, **keywords: Any) -> None:
+        self.waiting: set[greenlet] = set()
+        self.answering: set[greenlet] = set()
+        self.all_answered = gevent.event.Event()
+        self.is_stopping = False
+        self.head_timeout = application.service.registry.options.handshake_timeout
+        super().__init__(listener, application, **keywords)
+
+    @property
+    def bound_address(self) -> Address:
+        """Where the server listens."""
+        address = address_of(self.address)
+        assert address is not None
+        return address
+
+    def shake_hands(self, client_socket: Any) -> Any:
+        """Return a socket that speaks TLS."""
+        return cast("Any", self).wrap_socket(client_socket, **(self.ssl_args or {}))
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:
+        """Shake hands for TLS within the time of a request; a peer that cannot is let go."""
+        try:
+            with gevent.Timeout(self.head_timeout, RequestTimedOut):
+                tls_socket = self.shake_hands(client_socket)
+        except (OSError, RequestTimedOut) as error:
+            log.debug("no TLS with %s: %s", address, error)
+            return None
+        with tls_socket:
+            return self.handle(tls_socket, address)
+
+    def drain(self) -> None:
+        """Stop accepting, drain the sessions, let running requests end, then cut the rest."""
+        self.is_stopping = True
+        self.close()
+        gevent.killall(list(self.waiting), block=False)
+        limit = self.application.service.registry.options.close_timeout
+        latest = time.monotonic() + limit
+        self.application.drain()
+        left = max(0.0, latest - time.monotonic())
+        with suppress(RequestTimedOut), gevent.Timeout(left, RequestTimedOut):
+            self._wait_until_answered()
+        gevent.killall(list(self.answering), timeout=limit)
+
+    def _wait_until_answered(self) -> None:
+        while self.answering:
+            self.all_answered.clear()
+            self.all_answered.wait()
+
+
+class RequestTimedOut(BaseException):
+    """A request has not arrived in `handshake_timeout`."""
+
+
+class TimedHandler(WSGIHandler):
+    """A pywsgi handler that waits for a request only so long, and logs no secrets."""
+
+    server: PatientServer
+
+    def handle_one_request(self) -> Any:
+        """Read and answer one request; end the connection when it does not come."""
+        if self.server.is_stopping:
+            return None
+        current = getcurrent()
+        self.server.waiting.add(current)
+        self._limit = gevent.Timeout.start_new(self.server.head_timeout, RequestTimedOut)
+        try:
+            return super().handle_one_request()
+        except RequestTimedOut:
+            return None
+        finally:
+            self._limit.close()
+            self.server.waiting.discard(current)
+            self.server.answering.discard(current)
+            if not self.server.answering:
+                self.server.all_answered.set()
+
+    def get_environ(self) -> dict[str, Any]:
+        """Return the environ; the request has arrived."""
+        self._limit.close()
+        current = getcurrent()
+        self.server.waiting.discard(current)
+        self.server.answering.add(current)
+        return super().get_environ()
+
+    def format_request(self) -> str:
+        """Return the line of the access log, with the values of query parameters hidden."""
+        return redact(super().format_request())
+
+
+def _listener(settings: ServerSettings) -> Any:
+    if settings.unix is not None:
+        return _unix_listener(settings.unix, settings.backlog)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return WSGIServer.get_listener(
+            (settings.host, settings.port), backlog=settings.backlog, family=family
+        )
+    except OverflowError as error:  # what a port that does not fit its field raises
+        raise ConfigurationError(str(error)) from error
+
+
+def _unix_listener(path: Path, backlog: int) -> Any:
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        _remove_stale(path)
+        listener.bind(str(path))
+        listener.listen(backlog)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a server that is gone; raise `OSError` if one still listens there."""
+    with suppress(FileNotFoundError, ConnectionRefusedError):
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            return  # bind will say that the address is in use
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+        raise OSError(errno.EADDRINUSE, f"a server listens on {path}")
+    path.unlink(missing_ok=True)
+
+
+def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    # gevent's own, as sockets of the standard library's would block every greenlet.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        files = " and ".join(str(path) for path in (certificate, key) if path)
+        raise ConfigurationError(f"cannot use {files} for TLS: {error}") from error
+    return context

@@ -1,0 +1,133 @@
+"""Where handlers run on gevent: in the greenlet of their connection, or in a task beside it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, cast
+
+import gevent
+from greenlet import getcurrent
+
+from turnout.drive import drive
+from turnout.runtime import Host, set_current_caller
+from turnout.session.inbox import RuntimeInbox
+from turnout.session.lifecycle import Lifecycle, SessionControl
+
+if TYPE_CHECKING:
+    from greenlet import greenlet
+
+    from turnout.handlers.traits import PreparedHandler
+    from turnout.messages import Message
+    from turnout.session.connection import Connection
+    from turnout.session.session import WebSocketSession
+    from turnout_compat.gevent_runtime import GeventRuntime
+    from turnout_compat.gevent_waiting import GeventWaiter
+
+__all__ = ["EventLoopHost", "GeventInbox", "GreenletHost"]
+
+log = logging.getLogger("turnout.handler")
+
+
+class Overdue(gevent.GreenletExit):
+    """Ends the serving of a handler that has outlived its session by `close_timeout`."""
+
+
+class GreenletHost(Host):
+    """Runs handlers of both colours in the greenlet that serves the connection.
+
+    An `async def` handler is driven there: what it awaits of turnout blocks this greenlet only.
+    """
+
+    def __init__(self, runtime: GeventRuntime) -> None:
+        self._runtime = runtime
+
+    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler's whole life in the calling greenlet."""
+        runtime = self._runtime
+        limit = session.options.receive_buffer
+        session.use(GeventInbox(session.connection, limit, runtime), session.blocking)
+        set_current_caller(runtime.call_blocking)
+        face = session if prepared.colour == "async" else session.blocking
+        life = GeventLifecycle(prepared, session, face, SessionControl(session))
+        serving = getcurrent()
+        session.on_deadline(lambda: _interrupt(serving))
+        session.start()
+        try:
+            await life.run()
+        except Overdue:
+            log.warning("the handler of session %s was killed: close_timeout", session.id)
+
+
+def _interrupt(serving: greenlet) -> None:
+    # Called by a timer, so in the hub: the greenlet is waiting, and nothing comes between.
+    if not serving.dead:
+        serving.throw(Overdue)
+
+
+class GeventLifecycle(Lifecycle):
+    """A lifecycle that also takes a `gevent.Timeout`, which is no `Exception`, for a failure."""
+
+    async def serve(self) -> None:
+        """Run the handler; a deadline of its own that it lets through closes with 1011."""
+        try:
+            await super().serve()
+        except gevent.Timeout as timeout:
+            error = TimeoutError(f"{timeout} left the handler")
+            error.__cause__ = timeout
+            await self._failed(error)
+
+
+class GeventInbox(RuntimeInbox):
+    """An inbox that hands a message over inside the hub's turn, and ends a turn that takes long.
+
+    A message that arrives while the handler waits for it is handled before the next is decoded:
+    what the handler sends then leaves in one write. After a time slice the connection rests for a
+    turn of the hub, and so does a handler that finds message after message.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, connection: Connection, limit: int | None, runtime: GeventRuntime) -> None:
+        super().__init__(connection, limit, runtime)
+        self._turn = runtime.slice
+
+    def put(self, message: Message) -> None:
+        """Add one message, and let others have their turn if this connection's is over."""
+        super().put(message)
+        if self._turn.is_over and not self.paused:
+            self._connection.pause_reading()
+            self._runtime.call_later(0, self._go_on)
+
+    def take(self) -> Message | None:
+        """Return the oldest message, after giving way if this handler's turn is over."""
+        if self._messages and self._turn.is_over:
+            drive(self._runtime.checkpoint())
+        return super().take()
+
+    def _go_on(self) -> None:
+        self._turn.renew()
+        if not self.paused:
+            self._connection.resume_reading()
+
+    def _wake(self) -> None:
+        waiter = cast("GeventWaiter | None", self._waiter)
+        if waiter is None:
+            return
+        if self.ended:  # the session is in the middle of closing: not inside of that
+            waiter.wake()
+        else:
+            waiter.wake_at_once()
+
+
+class EventLoopHost(Host):
+    """Runs `async def` handlers as tasks of one asyncio event loop in a greenlet beside them."""
+
+    def __init__(self, runtime: GeventRuntime) -> None:
+        self._runtime = runtime
+
+    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler's whole life in a task; the calling greenlet waits for its end."""
+        from turnout_compat.gevent_event_loop import serve_in_task
+
+        event_loop = self._runtime.start_event_loop()
+        await event_loop.run(serve_in_task(session, prepared, event_loop))
