@@ -34,14 +34,23 @@ def broadcast(
     prepared = PreparedMessage(_as_message(message))
     reached = 0
     for session in list(sessions):
-        if not session.is_open:
-            continue
+        if session.is_open and _post(session, prepared):
+            reached += 1
+    return reached
+
+
+def _post(session: AnySession, prepared: PreparedMessage) -> bool:
+    """Post inside the session's runtime: plain code may hold sessions of a loop elsewhere."""
+    ended: list[AnySession] = []
+
+    def post() -> None:
         try:
             session.post(prepared)
         except ConnectionClosed:
-            continue
-        reached += 1
-    return reached
+            ended.append(session)
+
+    session._runtime.call_inside(post)
+    return not ended
 
 
 def _as_message(
