@@ -77,15 +77,16 @@ def tornado_signed_cookie(
     return _SignedCookie(name, max_age_days, decode)
 
 
-Save: TypeAlias = Callable[[Any], str]
-"""Stores a new session, and returns the value of the `Set-Cookie` header that belongs to it."""
+Save: TypeAlias = Callable[[Any], str | None]
+"""Stores a new session; returns the `Set-Cookie` value to send, or None if someone else does."""
 
 
 def wsgi_environ(key: str, *, save: Save | None = None) -> SessionSource:
     """Read the session that a WSGI middleware has put under `key` of the environ.
 
-    Such a middleware saves and sets its cookie when the application calls `start_response`, which
-    an upgrade need not do: so sessions are created only with `save`, which stores one.
+    Stores differ in how a session is made to last, so one is created only with `save`, as in
+    `save=lambda session: session.save()` for Beaker. On gevent the 101 passes `start_response`,
+    where such a middleware adds its cookie: `save` has none to return.
     """
     return _Stored(key, save)
 
@@ -94,7 +95,7 @@ def asgi_scope(key: str = "session", *, save: Save | None = None) -> SessionSour
     """Read the session that an ASGI middleware has put under `key` of the scope.
 
     Such a middleware sets its cookie with `http.response.start`, which an upgrade does not send:
-    so sessions are created only with `save`, which stores one.
+    so one is created only with `save`, which returns the cookie.
     """
     return _Stored(key, save)
 
@@ -133,7 +134,9 @@ class _Stored:
         if _is_new(session):
             if not create or self.save is None:
                 return None
-            response.headers.add("Set-Cookie", self.save(session))
+            cookie = self.save(session)
+            if cookie is not None:
+                response.headers.add("Set-Cookie", cookie)
         return HttpSession(dict(session), _id_of(session))
 
 
