@@ -140,17 +140,18 @@ class GreenletHost(Host):
     """
 
     def __init__(self, runtime: AsyncioRuntime) -> None:
-        self._runtime = runtime
-
-    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
-        """Run the handler's whole life in a greenlet that is switched to from this task."""
         try:
             from turnout_compat.asyncio_greenlet import GreenletBridge
         except ImportError as error:
             raise EngineNotInstalledError(
                 'bridge="greenlet" needs greenlet: pip install "turnout[greenlet]"'
             ) from error
-        bridge = GreenletBridge(self._runtime)
+        self._runtime = runtime
+        self._make_bridge = GreenletBridge
+
+    async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler's whole life in a greenlet that is switched to from this task."""
+        bridge = self._make_bridge(self._runtime)
         face = BlockingSession(session, self._runtime, bridge.call)
         life = Lifecycle(prepared, session, face, SessionControl(session))
         set_current_caller(bridge.call)

@@ -97,6 +97,8 @@ class WebSocketHandlerRegistry:
         registration.set_options(options)
         registration.set_allowed_origins(*as_strings(allowed_origins))
         registration.add_interceptors(*interceptors)
+        for service in self._services:
+            service.check(registration)
         for path in paths:
             self._websockets.add(path, registration)
         self._registrations.append(registration)
@@ -181,11 +183,10 @@ class WebSocketHandlerRegistry:
             options.check_supported(service.strategy.name, service.strategy.capabilities)
 
     def join(self, service: WebSocketService) -> None:
-        """Take note of a server that serves this; raise when it cannot honour an option."""
-        capabilities = service.strategy.capabilities
+        """Take note of a server that serves this; raise when it cannot do what is asked of it."""
         for registration in self._registrations:
-            registration.options.check_supported(service.strategy.name, capabilities)
-        self.options.check_supported(service.strategy.name, capabilities)
+            service.check(registration)
+        self.options.check_supported(service.strategy.name, service.strategy.capabilities)
         self._services.append(service)
 
     # Sessions

@@ -56,6 +56,15 @@ class WebSocketService:
     def __bool__(self) -> bool:
         return True
 
+    def check(self, registration: WebSocketHandlerRegistration) -> None:
+        """Raise when this server cannot run a handler as it is registered.
+
+        `UnsupportedOptionError` for an option, `EngineNotInstalledError` for a bridge whose package
+        is missing.
+        """
+        registration.options.check_supported(self.strategy.name, self.strategy.capabilities)
+        self.runtime.host(registration.prepared)
+
     # Requests
 
     def claims(self, request: ServerHttpRequest) -> bool:

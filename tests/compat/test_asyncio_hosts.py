@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,9 @@ from websockets.asyncio.client import connect
 
 import turnout.blocking
 from turnout import (
+    ConfigurationError,
     ConnectionClosed,
+    EngineNotInstalledError,
     HandshakeInterceptor,
     ServerSettings,
     TextMessage,
@@ -285,5 +288,40 @@ def test_the_session_in_a_thread_that_the_handler_has_spawned(bridge: Any) -> No
     async def client(server: RunningServer) -> None:
         async with connect(url(server)) as websocket:
             assert await websocket.recv() == "from beside"
+
+    asyncio.run(talk(registry, client))
+
+
+def test_a_bridge_without_its_package_raises_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is served, with the command that installs it."""
+    monkeypatch.delitem(sys.modules, "turnout_compat.asyncio_greenlet", raising=False)
+    monkeypatch.setitem(sys.modules, "greenlet", None)
+    registry = WebSocketHandlerRegistry()
+
+    @registry.websocket("/", bridge="greenlet")
+    def handler(session: Any) -> None:
+        raise AssertionError
+
+    async def main() -> None:
+        with pytest.raises(EngineNotInstalledError, match=r'pip install "turnout\[greenlet\]"'):
+            await start(registry, ServerSettings(port=0))
+
+    asyncio.run(main())
+
+
+def test_handlers_that_come_while_serving_are_checked_too() -> None:
+    """What the engine cannot do is refused where it is registered; the rest is served at once."""
+    registry = WebSocketHandlerRegistry()
+
+    async def client(server: RunningServer) -> None:
+        @registry.websocket("/late")
+        def late(session: Any) -> None:
+            session.send("here")
+
+        async with connect(url(server, "/late")) as websocket:
+            assert await websocket.recv() == "here"
+        registry.freeze()
+        with pytest.raises(ConfigurationError, match="frozen"):
+            registry.websocket("/later")(late)
 
     asyncio.run(talk(registry, client))
