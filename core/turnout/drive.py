@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from turnout.errors import ForeignAwaitableError
 
-__all__ = ["drive"]
+__all__ = ["drive", "explain"]
 
 T = TypeVar("T")
 
@@ -28,9 +28,10 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
     except RuntimeError as error:
-        if "no running event loop" in str(error):
-            raise ForeignAwaitableError(ADVICE) from error
-        raise
+        explained = explain(error)
+        if explained is error:
+            raise
+        raise explained from error
     # Raised inside the coroutine, so that the traceback shows the line that awaited.
     foreign = ForeignAwaitableError(f"cannot await {type(yielded).__name__} here: {ADVICE}")
     try:
@@ -39,3 +40,15 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
         return stop.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
     coroutine.close()
     raise foreign
+
+
+def explain(error: Exception) -> Exception:
+    """Return an error that names the fix in the place of the one by which asyncio misses its loop.
+
+    asyncio raises it where it is called, so a handler's guard may see it before `drive` does.
+    """
+    if not isinstance(error, RuntimeError) or "no running event loop" not in str(error):
+        return error
+    explained = ForeignAwaitableError(ADVICE)
+    explained.__cause__ = error
+    return explained

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from turnout.close import SERVER_ERROR
+from turnout.drive import explain
 from turnout.errors import ConnectionClosed
 from turnout.handlers.base import WebSocketHandler
 from turnout.handlers.traits import CALLBACKS, AnyHandler
@@ -109,7 +110,10 @@ class ExceptionWebSocketHandlerDecorator(WebSocketHandlerDecorator):
         """Log an error of the handler; false for the mere end of its session."""
         if isinstance(error, ConnectionClosed) and not session.is_open:
             return False
-        log.error("the handler of session %s raised: closing with 1011", session.id, exc_info=error)
+        explained = explain(error)
+        log.error(
+            "the handler of session %s raised: closing with 1011", session.id, exc_info=explained
+        )
         return True
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from turnout.close import GOING_AWAY, NO_CLOSE_FRAME, NORMAL, SERVER_ERROR, CloseStatus
+from turnout.drive import explain
 from turnout.errors import ConnectionClosed
 from turnout.runtime import settle
 
@@ -123,7 +124,9 @@ class Lifecycle:
 
     async def _failed(self, error: Exception) -> None:
         log.error(
-            "the handler of session %s raised; closing with 1011", self._session.id, exc_info=error
+            "the handler of session %s raised; closing with 1011",
+            self._session.id,
+            exc_info=explain(error),
         )
         await self._control.close(SERVER_ERROR)
 
