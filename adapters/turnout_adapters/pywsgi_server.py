@@ -190,26 +190,22 @@ class TimedHandler(WSGIHandler):
 
 def _listener(settings: ServerSettings) -> Any:
     if settings.unix is not None:
-        return _unix_listener(settings.unix, settings.backlog)
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return WSGIServer.get_listener(
-            (settings.host, settings.port), backlog=settings.backlog, family=family
-        )
-    except OverflowError as error:  # what a port that does not fit its field raises
-        raise ConfigurationError(str(error)) from error
+        _remove_stale(settings.unix)
+        return _bound(socket.AF_UNIX, str(settings.unix), settings.backlog)
+    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    return _bound(found[0][0], found[0][4], settings.backlog)
 
 
-def _unix_listener(path: Path, backlog: int) -> Any:
-    listener = socket.socket(socket.AF_UNIX)
+def _bound(family: int, address: Any, backlog: int) -> Any:
+    listener = socket.socket(family)
     try:
-        _remove_stale(path)
-        listener.bind(str(path))
+        if family != socket.AF_UNIX:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
         listener.listen(backlog)
     except OSError:
         listener.close()
         raise
-    listener.setblocking(False)
     return listener
 
 
