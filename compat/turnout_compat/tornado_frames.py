@@ -60,6 +60,9 @@ FRAMES_IN_A_ROW = 64
 class FrameSink(Protocol):
     """What takes the events of a connection."""
 
+    heard: bool
+    """Set whenever bytes have arrived."""
+
     def received(self, event: Message | CloseReceived) -> Awaitable[None] | None:
         """Take a message, a ping, a pong or the close frame; return what to wait for, if any."""
 
@@ -99,7 +102,10 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
 
     async def run(self) -> None:
         """Read until the connection is over; the handler's `on_close` is called at the end."""
-        await self._receive_frame_loop()
+        try:
+            await self._receive_frame_loop()
+        finally:
+            self.handler.on_ws_connection_close()  # until 6.6, not after every error
 
     def write_frame(
         self, opcode: int, payload: bytes, *, fin: bool = True, compressed: bool = False
@@ -130,6 +136,7 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
         while True:
             part = await self.stream.read_bytes(missing, partial=True) if missing else b""
             missing -= len(part)
+            self._sink.heard = True
             event = receiver.feed(part, not missing)
             if event is not None:
                 await self._deliver(event)

@@ -17,7 +17,6 @@ from turnout.session.connection import Connection
 from turnout_adapters.tornado.strategy import TornadoStrategy
 from turnout_adapters.tornado.stream import Backlog, end_output
 from turnout_adapters.tornado.takeover import detach, switching_protocols
-from turnout_compat.asyncio_transport import address_of
 from turnout_compat.tornado_frames import CheckedWebSocketProtocol
 
 if TYPE_CHECKING:
@@ -45,9 +44,12 @@ class NativeTornadoStrategy(TornadoStrategy):
         """Write the 101 and serve the connection as Tornado's `WebSocketHandler` would."""
         handler = cast("_Handler", request.native)
         stream = await detach(handler, cast("TornadoResponse", response))
-        stream.write(switching_protocols(upgrade))
+        connection = NativeConnection(handler, stream, upgrade)
+        connection.local_address = request.local_address
+        connection.remote_address = request.remote_address
         stream.set_nodelay(True)
-        await upgrade.run(NativeConnection(handler, stream, upgrade))
+        stream.write(switching_protocols(upgrade))
+        await upgrade.run(connection)
 
 
 class _Handler(WebSocketHandler):
@@ -68,10 +70,9 @@ class NativeConnection(Connection):
 
     def __init__(self, handler: _Handler, stream: IOStream, upgrade: Upgrade) -> None:
         self.native = handler
-        self.local_address = address_of(stream.socket.getsockname())
-        self.remote_address = address_of(stream.socket.getpeername())
         self._stream = stream
         self._loop = asyncio.get_running_loop()
+        self._backlog = Backlog(self._unwritable, self._writable)
         self._deflater = None if upgrade.deflate is None else Deflater(upgrade.deflate)
         self._deflating = False
         self._resumed: asyncio.Future[None] | None = None
@@ -93,7 +94,6 @@ class NativeConnection(Connection):
 
     def start(self) -> None:
         """Begin to read."""
-        self._backlog = Backlog(self.session.pause_writing, self._writable)
         self._stream.set_close_callback(self._stop_waiting)
         self._reading = self._loop.create_task(self._protocol.run())
 
@@ -155,7 +155,6 @@ class NativeConnection(Connection):
 
     def received(self, event: Message | CloseReceived) -> asyncio.Future[None] | None:
         """Deliver an event; return what to wait for while the session wants no more."""
-        self.heard = True
         if isinstance(event, PingMessage):
             self._answer_ping(event.payload)
             self.session.ping_received(event)
@@ -215,6 +214,9 @@ class NativeConnection(Connection):
             self._late_pong = payload  # RFC 6455 section 5.5.3: the latest is answer enough
         else:
             self._write(PONG, payload)
+
+    def _unwritable(self) -> None:
+        self.session.pause_writing()
 
     def _writable(self) -> None:
         if self._late_pong is not None:

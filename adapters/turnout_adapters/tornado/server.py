@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,8 +55,10 @@ async def serve(
     redact_queries_of("tornado.access")
     application = Application(**strategy.application_settings)
     service = route(application, registry, strategy, alone=True)
+    # How long Tornado waits for a request, on a new connection and on one that was kept.
+    timeout = registry.options.handshake_timeout
     native: dict[str, Any] = {
-        "idle_connection_timeout": registry.options.handshake_timeout,
+        "idle_connection_timeout": math.inf if timeout is None else timeout,
         **strategy.server_settings,
     }
     server = HTTPServer(application, ssl_options=tls_context(settings), **native)

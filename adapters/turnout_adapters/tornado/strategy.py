@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import inspect
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from tornado.httpserver import HTTPServer
 from tornado.web import RequestHandler
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
+    from turnout_adapters.tornado.views import TornadoRequest, TornadoResponse
 
 __all__ = ["TornadoStrategy"]
 
@@ -96,10 +98,18 @@ class TornadoStrategy(RequestUpgradeStrategy):
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
     ) -> None:
         """Write the 101, take the connection from Tornado and drive it."""
-        await upgrade.run(await take_over(request.native, response, upgrade))  # type: ignore[arg-type]  # ours
+        ours = cast("TornadoRequest", request), cast("TornadoResponse", response)
+        await upgrade.run(await take_over(*ours, upgrade))
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         """Serve until SIGINT or SIGTERM."""
         from turnout_adapters.tornado.server import serve
 
         asyncio.run(serve(registry, settings, self))
+
+
+def _unknown(engine: str, name: str) -> str:
+    known = sorted(SERVER_SETTINGS | APPLICATION_SETTINGS)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+    return f"the engine {engine!r} has no {name!r}; {hint}"

@@ -1,17 +1,18 @@
-"""An `IOStream` of Tornado as a byte transport of turnout, where its socket cannot be taken: TLS."""
+"""An `IOStream` of Tornado as a byte transport of turnout, where its socket cannot be had: TLS."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tornado.iostream import IOStream, SSLIOStream
 
 from turnout.protocol.transport import Transport
-from turnout_compat.asyncio_transport import address_of
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -86,14 +87,13 @@ class IOStreamTransport(Transport):
 
     def __init__(self, stream: IOStream, native: Any) -> None:
         self.native = native
-        self.local_address = address_of(stream.socket.getsockname())
-        self.remote_address = address_of(stream.socket.getpeername())
         self._stream = stream
+        self._loop = asyncio.get_running_loop()
         self._protocol: TransportProtocol
         self._backlog: Backlog
         self._reading = False
         self._paused = False
-        self._arrived: bytes | None = None
+        self._arrived: deque[bytes] = deque()
         self._ended = False
 
     def attach(self, protocol: TransportProtocol) -> None:
@@ -101,7 +101,7 @@ class IOStreamTransport(Transport):
         self._protocol = protocol
         self._backlog = Backlog(protocol.pause_writing, protocol.resume_writing)
         self._stream.set_close_callback(self._closed)
-        self._read()
+        self._read_on()
 
     def write(self, data: bytes) -> None:
         """Send bytes; what comes after the end is dropped."""
@@ -109,17 +109,13 @@ class IOStreamTransport(Transport):
             self._backlog.add(self._stream.write(data), len(data))
 
     def pause_reading(self) -> None:
-        """Read no more; what arrived meanwhile is kept."""
+        """Read no more; what arrives meanwhile is kept."""
         self._paused = True
 
     def resume_reading(self) -> None:
         """Read again."""
         self._paused = False
-        if self._arrived is not None:
-            data, self._arrived = self._arrived, None
-            self._stream.io_loop.add_callback(self._deliver, data)
-        elif not self._reading:
-            self._read()
+        self._loop.call_soon(self._read_on)
 
     def write_eof(self) -> None:
         """Send close_notify once everything is written."""
@@ -139,35 +135,33 @@ class IOStreamTransport(Transport):
         end_output(self._stream)
         self._stream.close()
 
-    def _read(self) -> None:
-        self._reading = True
+    def _read_on(self) -> None:
+        """Deliver what has arrived, and ask for more."""
+        while self._arrived and not self._paused:
+            self._deliver(self._arrived.popleft())
+        if self._paused or self._reading or self._stream.closed():
+            return
         try:
             arrived: Any = self._stream.read_bytes(READ_SIZE, partial=True)
         except OSError:
             return  # the stream is closed, and its close callback tells
+        self._reading = True
         arrived.add_done_callback(self._received)
 
     def _received(self, arrived: Future[bytes]) -> None:
         self._reading = False
-        if arrived.exception() is not None:
-            return  # as above
-        if self._paused:
-            self._arrived = arrived.result()
-        else:
-            self._deliver(arrived.result())
+        if arrived.exception() is None:  # else the stream is closed, and its close callback tells
+            self._arrived.append(arrived.result())
+            self._read_on()
 
     def _deliver(self, data: bytes) -> None:
-        if self._paused:
-            self._arrived = data
-            return
         try:
             self._protocol.data_received(data)
         except BaseException:
             self._stream.close()
             raise
-        if not self._paused and not self._reading and self._arrived is None:
-            self._read()
 
     def _closed(self) -> None:
+        self._arrived.clear()
         error = self._stream.error
         self._protocol.connection_lost(error if isinstance(error, Exception) else None)

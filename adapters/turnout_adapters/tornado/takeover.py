@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from turnout.protocol.transport import Transport
     from turnout.strategy import Upgrade
-    from turnout_adapters.tornado.views import TornadoResponse
+    from turnout_adapters.tornado.views import TornadoRequest, TornadoResponse
 
 __all__ = ["detach", "switching_protocols", "take_over"]
 
@@ -55,30 +55,31 @@ async def detach(handler: RequestHandler, response: TornadoResponse) -> IOStream
 
 
 async def take_over(
-    handler: RequestHandler, response: TornadoResponse, upgrade: Upgrade
+    request: TornadoRequest, response: TornadoResponse, upgrade: Upgrade
 ) -> StandardConnection:
     """Write the 101 and return the standard driver on what was Tornado's connection."""
-    stream = await detach(handler, response)
+    stream = await detach(request.native, response)
     if isinstance(stream, SSLIOStream):
-        return _over_stream(stream, handler, upgrade)
-    return await _over_socket(stream, handler, upgrade)
+        return _over_stream(stream, request, upgrade)
+    return await _over_socket(stream, request, upgrade)
 
 
-def _over_stream(stream: IOStream, handler: RequestHandler, upgrade: Upgrade) -> StandardConnection:
-    transport = IOStreamTransport(stream, handler)
-    connection = _connection(transport, upgrade)
+def _over_stream(stream: IOStream, request: TornadoRequest, upgrade: Upgrade) -> StandardConnection:
+    stream.set_nodelay(True)
+    transport = IOStreamTransport(stream, request.native)
+    connection = _connect(transport, request, upgrade)
     transport.attach(connection)
     transport.write(switching_protocols(upgrade))
     return connection
 
 
 async def _over_socket(
-    stream: IOStream, handler: RequestHandler, upgrade: Upgrade
+    stream: IOStream, request: TornadoRequest, upgrade: Upgrade
 ) -> StandardConnection:
     duplicate, early = _drain(stream)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_accepted_socket(_Arrival, duplicate)
-    connection = _connection(AsyncioTransport(transport, handler), upgrade, early)
+    connection = _connect(AsyncioTransport(transport, request.native), request, upgrade, early)
     transport.set_protocol(cast("asyncio.Protocol", connection))  # it has every method of one
     transport.write(switching_protocols(upgrade))
     transport.resume_reading()
@@ -106,7 +107,12 @@ def _drain(stream: IOStream) -> tuple[socket.socket, bytes]:
         raise ConnectionClosed(NO_CLOSE_FRAME) from error
 
 
-def _connection(transport: Transport, upgrade: Upgrade, early: bytes = b"") -> StandardConnection:
+def _connect(
+    transport: Transport, request: TornadoRequest, upgrade: Upgrade, early: bytes = b""
+) -> StandardConnection:
+    # The socket may know them no more: a peer that has reset the connection has no address.
+    transport.local_address = request.local_address
+    transport.remote_address = request.remote_address
     return StandardConnection(
         transport,
         upgrade.options,

@@ -6,11 +6,10 @@ import asyncio
 import time
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tornado
 from tornado.httputil import HTTPHeaders, ResponseStartLine, format_timestamp
-from tornado.iostream import IOStream, SSLIOStream
 
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import BodyTooLargeError, ConnectionClosed
@@ -21,6 +20,7 @@ from turnout_compat.asyncio_transport import address_of
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1Connection
     from tornado.httputil import HTTPServerRequest
+    from tornado.iostream import IOStream
     from tornado.web import RequestHandler
 
     from turnout.headers import HeadersLike
@@ -54,15 +54,13 @@ class TornadoRequest(ServerHttpRequest):
         super().__init__()
         self._request = request
         connection = connection_of(request)
-        # Tornado's server rewrites `protocol` by forwarded headers with xheaders=True; core has
-        # rules of its own for those. What the server was told before is kept in the context.
-        self._scheme = getattr(connection.context, "_orig_protocol", None)
-        stream: IOStream = connection.stream
-        if self._scheme is None:
-            self._scheme = "https" if isinstance(stream, SSLIOStream) else "http"
-        socket = stream.socket
-        # A socket that is gone has no addresses, and a request may outlive it.
-        self._remote = address_of(getattr(connection.context, "address", None))
+        context: Any = connection.context
+        # With xheaders=True Tornado takes `protocol` from forwarded headers, for which core has
+        # rules of its own; the context keeps what it was before.
+        self._scheme: str = getattr(context, "_orig_protocol", None) or request.protocol
+        # The socket may be gone when somebody asks.
+        socket: Any = connection.stream.socket
+        self._remote = address_of(getattr(context, "address", None))
         self._local = None if socket is None else address_of(socket.getsockname())
 
     @property
