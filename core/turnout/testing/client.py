@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from turnout.http import Address
+from turnout.testing.deadlines import DEADLINE
 from turnout.testing.frames import (
     BINARY,
     CLOSE,
@@ -52,7 +53,7 @@ class RawClient:
         self,
         address: Address,
         *,
-        timeout: float = 10.0,
+        timeout: float = DEADLINE,
         tls: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
     ) -> None:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from turnout.testing.deadlines import DEADLINE
+
 __all__ = ["Event", "EventLog"]
 
 Event: TypeAlias = dict[str, Any]
@@ -40,7 +42,7 @@ class EventLog:
             return self._matching(token, event)
 
     def wait_for(
-        self, token: str, event: str, *, count: int = 1, timeout: float = 10.0
+        self, token: str, event: str, *, count: int = 1, timeout: float = DEADLINE
     ) -> list[Event]:
         """Return the events of that name once there are `count` of them."""
         return self.wait_until(

@@ -17,6 +17,7 @@ from typing import IO, Any, Self, TypeAlias
 from turnout.http import Address
 from turnout.testing.agreed import EVENTS_VARIABLE
 from turnout.testing.client import RawClient
+from turnout.testing.deadlines import DEADLINE
 from turnout.testing.events import EventLog
 
 __all__ = ["SUBJECT", "Server", "ServerCommand", "StartError", "StartServer", "Stopped"]
@@ -76,7 +77,7 @@ class Stopped:
 class Server:
     """A running server; use it as a context manager, or call `stop`."""
 
-    def __init__(self, command: ServerCommand, *, timeout: float = 20.0) -> None:
+    def __init__(self, command: ServerCommand, *, timeout: float = 2 * DEADLINE) -> None:
         self.command = command
         self.events = EventLog()
         self._output = _Lines()
@@ -107,7 +108,7 @@ class Server:
         """Return a client with a fresh connection; `settings` are those of `RawClient`."""
         return RawClient(self.address, **settings)
 
-    def wait_for_log(self, pattern: str, *, timeout: float = 10.0) -> str:
+    def wait_for_log(self, pattern: str, *, timeout: float = DEADLINE) -> str:
         """Return the standard error once it has a line that matches `pattern`."""
         return self._errors.wait_for(re.compile(pattern), timeout)
 
@@ -115,7 +116,7 @@ class Server:
         """Send a signal and return at once."""
         self.process.send_signal(number)
 
-    def wait(self, *, timeout: float = 20.0) -> Stopped:
+    def wait(self, *, timeout: float = 2 * DEADLINE) -> Stopped:
         """Return how the server ended, once it has; raise `TimeoutExpired`."""
         returncode = self.process.wait(timeout)
         self._output.join()
@@ -123,7 +124,7 @@ class Server:
         self.events.close()
         return Stopped(returncode, self.log)
 
-    def stop(self, *, timeout: float = 20.0) -> Stopped:
+    def stop(self, *, timeout: float = 2 * DEADLINE) -> Stopped:
         """Send SIGTERM and return how the server ended."""
         self.signal()
         return self.wait(timeout=timeout)
@@ -192,7 +193,7 @@ class _Lines:
     def join(self) -> None:
         """Wait for the end of what the process writes."""
         if self._thread is not None:
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=DEADLINE)
 
     def wait_for(self, pattern: re.Pattern[str], timeout: float) -> str:
         """Return the text once `pattern` is in it; `TimeoutError` when it will not come."""

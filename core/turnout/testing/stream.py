@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from turnout.http import Address
+from turnout.testing.deadlines import DEADLINE
 
 __all__ = ["ByteStream", "EndOfStream"]
 
@@ -26,7 +27,7 @@ class ByteStream:
         self,
         address: Address,
         *,
-        timeout: float = 10.0,
+        timeout: float = DEADLINE,
         tls: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
     ) -> None:

@@ -35,7 +35,7 @@ def test_close_returns(server: Server, connect: Connect, colour: str, token: str
     assert not server.events.of(token, "close returned")
     client.send_close(4001, "bye")
     client.expect_end()
-    (event,) = server.events.wait_for(token, "close returned")
+    event = server.events.wait_for(token, "close returned")[0]
     assert (event["code"], event["reason"], event["state"]) == (4001, "bye", "closed")
 
 
@@ -49,7 +49,7 @@ def test_close_by_the_peer(
 ) -> None:
     client = connect(f"/{colour}/callbacks?token={token}")
     assert client.close(code, reason)[0] == code
-    (event,) = server.events.wait_for(token, "closed")
+    event = server.events.wait_for(token, "closed")[0]
     assert (event["code"], event["reason"], event["state"]) == (code, reason, "closed")
 
 
@@ -113,7 +113,7 @@ def test_close_twice(server: Server, connect: Connect, colour: str, token: str) 
     client = connect(f"/{colour}/act?token={token}")
     command(client, "close twice")
     assert client.answer_close() == (4001, "first")
-    (event,) = server.events.wait_for(token, "closed twice")
+    event = server.events.wait_for(token, "closed twice")[0]
     assert (event["code"], event["state"]) == (4001, "closed")
 
 

@@ -44,7 +44,7 @@ def test_callback_raises(
     assert code == 1011
     assert DETAIL not in reason
     client.send_close(1011)
-    (event,) = server.events.wait_for(token, "closed")
+    event = server.events.wait_for(token, "closed")[0]
     assert (event["code"], event["state"]) == (1011, "closed")
 
 

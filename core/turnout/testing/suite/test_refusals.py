@@ -78,7 +78,7 @@ def test_interceptor_adds_attributes_and_headers(connect: Connect, colour: str) 
 @rule(Row.ACCEPT, "after_handshake runs once for each before_handshake that passed")
 def test_after_handshake(server: Server, connect: Connect, colour: str, token: str) -> None:
     client = connect(f"/{colour}/intercepted?token={token}")
-    (after,) = server.events.wait_for(token, "after")
+    after = server.events.wait_for(token, "after")[0]
     client.close()
     assert after["error"] is None
     assert len(server.events.of(token, "before")) == 1

@@ -32,7 +32,7 @@ def read_numbers(client: RawClient) -> tuple[list[int], int | None]:
 @rule(Row.SLOW_CONSUMER, "a send that is not taken within send_timeout ends the session with 4500")
 def test_send_timeout(server: Server, connect: Connect, colour: str, token: str) -> None:
     client = connect(f"/{colour}/flood?token={token}", settings=NARROW)
-    (event,) = server.events.wait_for(token, "flooded")
+    event = server.events.wait_for(token, "flooded")[0]
     assert (event["error"], event["code"]) == ("SessionLimitExceeded", 4500)
     assert event["sent"] * 16384 < 32 * 1024 * 1024
     client.stream.vanish()
@@ -56,7 +56,7 @@ def test_slow_but_steady_reader(server: Server, connect: Connect, colour: str, t
 def test_overflow_terminates(server: Server, connect: Connect, colour: str, token: str) -> None:
     client = connect(f"/{colour}/overflow/terminate?token={token}", settings=NARROW)
     client.send_text(json.dumps({"count": COUNT, "size": SIZE}))
-    (event,) = server.events.wait_for(token, "posted")
+    event = server.events.wait_for(token, "posted")[0]
     assert event["code"] == 4500
     numbers, code = read_numbers(client)
     assert numbers == list(range(len(numbers)))
@@ -72,7 +72,7 @@ def test_overflow_drops_the_oldest(
 ) -> None:
     client = connect(f"/{colour}/overflow/drop?token={token}", settings=NARROW)
     client.send_text(json.dumps({"count": COUNT, "size": SIZE}))
-    (event,) = server.events.wait_for(token, "posted")
+    event = server.events.wait_for(token, "posted")[0]
     assert event["waiting"] <= 65536 + 2 * SIZE
     numbers = [int(client.read_text()[:8])]
     while numbers[-1] != COUNT - 1:

@@ -81,6 +81,6 @@ def test_close_timeout(start_server: StartServer, colour: str, token: str) -> No
         command(client, "close", code=4001, reason="bye")
         assert client.read_close() == (4001, "bye")
         client.expect_end()
-    (event,) = server.events.wait_for(token, "close returned")
+    event = server.events.wait_for(token, "close returned")[0]
     assert (event["code"], event["state"]) == (4001, "closed")
     server.stop().check()

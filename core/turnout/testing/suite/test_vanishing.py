@@ -43,7 +43,7 @@ def test_vanished_peer(
     client = connect(f"/{colour}/callbacks?token={token}")
     server.events.wait_for(token, "established")
     way(client)
-    (event,) = server.events.wait_for(token, "closed")
+    event = server.events.wait_for(token, "closed")[0]
     assert (event["code"], event["state"]) == (1006, "closed")
     connect(f"/{colour}/echo").close()
     assert len(server.events.of(token, "closed")) == 1
@@ -56,7 +56,7 @@ def test_iteration_ends(server: Server, connect: Connect, colour: str, token: st
     client.send_text("hello")
     assert client.read_text() == "hello"
     client.stream.vanish()
-    (event,) = server.events.wait_for(token, "ended")
+    event = server.events.wait_for(token, "ended")[0]
     assert event["code"] == 1006
 
 
@@ -66,5 +66,5 @@ def test_send_to_a_vanished_peer(server: Server, connect: Connect, colour: str, 
     client = connect(f"/{colour}/flood?token={token}")
     client.read_binary()
     client.stream.vanish()
-    (event,) = server.events.wait_for(token, "flooded")
+    event = server.events.wait_for(token, "flooded")[0]
     assert (event["error"], event["code"]) == ("ConnectionClosed", 1006)

@@ -107,7 +107,7 @@ def test_handler_hears_of_a_violation(
     client = connect(f"/{colour}/callbacks?token={token}")
     client.send_frame(0x3)
     client.expect_failure(1002)
-    (closed,) = server.events.wait_for(token, "closed")
+    closed = server.events.wait_for(token, "closed")[0]
     assert closed["code"] == 1002
     assert [one["error"] for one in server.events.of(token, "transport error")] == ["ProtocolError"]
 

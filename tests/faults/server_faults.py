@@ -1,0 +1,76 @@
+"""Faults of the standard engine: its threads, its HTTP side, its sockets, its start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from catalogue import fault, replace
+from turnout.testing.rows import Row
+from turnout_adapters.wsproto.http import HttpConnection
+from turnout_adapters.wsproto.server import RunningServer
+from turnout_adapters.wsproto.views import H11Request, H11Response
+from turnout_compat.asyncio_runtime import AsyncioRuntime
+
+
+@fault(Row.MANY, "test_many_connections")
+def pool_of_40_threads() -> None:
+    pool = ThreadPoolExecutor(40)
+
+    async def run_plain(self: AsyncioRuntime, function: Any, *, name: str) -> Any:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(pool, context.run, function)
+
+    replace(AsyncioRuntime, "run_plain", lambda _: run_plain)
+
+
+@fault(Row.HTTP, "test_body_over_the_limit")
+def boundless_bodies() -> None:
+    def boundless(read_body: Any) -> Any:
+        return lambda self, limit: read_body(self, 1 << 40)
+
+    replace(H11Request, "read_body", boundless)
+
+
+@fault(Row.HTTP, "test_streaming_back_pressure")
+def streaming_without_back_pressure() -> None:
+    async def at_once(self: Any) -> None:
+        """Wait for nobody."""
+
+    replace(HttpConnection, "writable", lambda _: at_once)
+
+
+@fault(Row.HTTP, "test_client_goes")
+def client_goes_unnoticed() -> None:
+    async def never(self: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    replace(H11Response, "wait_disconnected", lambda _: never)
+
+
+@fault(Row.TRANSPORTS, "test_unix_socket")
+def socket_left_behind() -> None:
+    def forgetful(stop: Any) -> Any:
+        async def stopped(self: Any, *args: Any) -> None:
+            self._unix = None
+            await stop(self, *args)
+
+        return stopped
+
+    replace(RunningServer, "stop", forgetful)
+
+
+@fault(Row.START, "test_port_in_use")
+def port_in_use_is_a_traceback() -> None:
+    def obscure(listen: Any) -> Any:
+        async def listened(self: Any, *args: Any) -> None:
+            try:
+                await listen(self, *args)
+            except OSError as error:
+                raise RuntimeError("cannot listen") from error
+
+        return listened
+
+    replace(RunningServer, "listen", obscure)

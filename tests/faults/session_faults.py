@@ -1,0 +1,186 @@
+"""Faults of the session, of its end and of what runs the handlers."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
+import turnout
+import turnout.handlers.base as base_module
+import turnout.paths as paths_module
+import turnout.service as service_module
+import turnout.session.closing as closing_module
+import turnout.session.lifecycle as lifecycle_module
+from catalogue import fault, replace
+from turnout import CloseStatus, ConnectionClosed
+from turnout.protocol.connection import StandardConnection
+from turnout.service import WebSocketService
+from turnout.session.closing import Closing
+from turnout.session.keepalive import IdleWatch, Keepalive, Pings
+from turnout.session.lifecycle import Lifecycle
+from turnout.session.outbox import Outbox
+from turnout.testing.rows import Row
+
+
+def nothing(*args: Any) -> None:
+    """Do nothing."""
+
+
+@fault(Row.FAILURE, "test_stream_handler_raises", "test_callback_raises")
+def leaked_detail() -> None:
+    async def failed(self: Lifecycle, error: Exception) -> None:
+        lifecycle_module.log.error("raised", exc_info=error)
+        await self._control.close(CloseStatus(1011, str(error)))
+
+    replace(Lifecycle, "_failed", lambda _: failed)
+
+
+@fault(
+    Row.FAILURE,
+    "test_stream_handler_raises",
+    "test_callback_raises",
+    "test_failure_is_nobody_elses",
+)
+def failure_closes_with_1000() -> None:
+    replace(lifecycle_module, "SERVER_ERROR", lambda _: CloseStatus(1000))
+
+
+@fault(Row.FAILURE, "test_stream_handler_returns")
+def return_closes_with_1001() -> None:
+    replace(lifecycle_module, "NORMAL", lambda _: CloseStatus(1001))
+
+
+@fault(
+    Row.SHUTDOWN,
+    "test_sigterm_closes_everyone",
+    "test_sigint",
+    "test_shutdown_stops_accepting",
+    "test_silent_peer_is_cut",
+    "test_blocked_handler_is_cut",
+)
+def no_goodbye() -> None:
+    def cut(drain: Any) -> Any:
+        async def drained(self: Any, *args: Any) -> None:
+            for session in list(self._sessions.values()):
+                session.connection.abort()
+            await drain(self, *args)
+
+        return drained
+
+    replace(WebSocketService, "drain", cut)
+
+
+@fault(
+    Row.VANISHED, "test_vanished_peer", "test_iteration_ends", "test_send_to_a_vanished_peer"
+)
+def vanishing_is_1000() -> None:
+    replace(closing_module, "NO_CLOSE_FRAME", lambda _: CloseStatus(1000))
+
+
+@fault(Row.VANISHED, "test_vanished_peer", "test_closed_exactly_once")
+def closed_twice() -> None:
+    def twice(tell: Any) -> Any:
+        async def told(self: Lifecycle, status: CloseStatus) -> None:
+            await tell(self, status)
+            await tell(self, status)
+
+        return told
+
+    replace(Lifecycle, "_tell_closed", twice)
+
+
+@fault(Row.KIND, "test_binary_to_a_text_handler", "test_text_to_a_binary_handler")
+def any_kind() -> None:
+    replace(base_module, "_not_acceptable", lambda _: nothing)
+
+
+@fault(Row.SLOW_CONSUMER, "test_send_timeout")
+def endless_patience() -> None:
+    replace(Outbox, "_arm", lambda _: nothing)
+
+
+@fault(Row.SLOW_CONSUMER, "test_overflow_terminates", "test_overflow_drops_the_oldest")
+def boundless_buffer() -> None:
+    replace(Outbox, "_make_room", lambda _: nothing)
+
+
+@fault(Row.SLOW_CONSUMER, "test_overflow_drops_the_oldest")
+def newest_dropped() -> None:
+    def drop(self: Any) -> bool:
+        self._size -= self._queue.pop().size
+        return True
+
+    replace(Outbox, "_drop_oldest", lambda _: drop)
+
+
+@fault(Row.SLOW_HANDLER, "test_sender_is_held_back")
+def sender_not_held_back() -> None:
+    replace(StandardConnection, "pause_reading", lambda _: nothing)
+
+
+@fault(Row.TIMEOUTS, "test_idle_timeout", "test_pings_do_not_count")
+def endless_idling() -> None:
+    replace(IdleWatch, "start", lambda _: nothing)
+
+
+@fault(Row.TIMEOUTS, "test_ping_timeout")
+def deaf_keepalive() -> None:
+    replace(Keepalive, "_check", lambda _: lambda self: self.start())
+
+
+@fault(Row.PINGS, "test_round_trip")
+def any_pong_answers() -> None:
+    def received(self: Any, payload: bytes) -> None:
+        for pending in self._pending.values():
+            pending.answered_at = self._runtime.time()
+            pending.waiter.wake()
+        self._pending.clear()
+
+    replace(Pings, "received", lambda _: received)
+
+
+@fault(Row.STATES, "test_use_after_close")
+def silent_sends_after_close() -> None:
+    def swallowing(post: Any) -> Any:
+        def posted(self: Any, item: Any) -> Any:
+            try:
+                return post(self, item)
+            except ConnectionClosed:
+                return None
+
+        return posted
+
+    replace(Outbox, "post", swallowing)
+
+
+@fault(Row.STATES, "test_close_twice")
+def second_close_counts() -> None:
+    def overwriting(begin: Any) -> Any:
+        def begun(self: Closing, status: CloseStatus) -> None:
+            begin(self, status)
+            self.status = status
+
+        return begun
+
+    replace(Closing, "begin", overwriting)
+
+
+@fault(Row.SESSION, "test_ids")
+def guessable_ids() -> None:
+    numbers = itertools.count()
+    counting = SimpleNamespace(urandom=lambda size: next(numbers).to_bytes(size, "big"))
+    replace(service_module, "os", lambda _: counting)
+
+
+@fault(Row.SESSION, "test_path_variables")
+def path_variables_as_sent() -> None:
+    replace(paths_module, "unquote", lambda _: lambda text, errors="": text)
+
+
+@fault(Row.SENDS, "test_broadcast")
+def broadcast_to_one() -> None:
+    def to_one(broadcast: Any) -> Any:
+        return lambda sessions, message: broadcast(list(sessions)[:1], message)
+
+    replace(turnout, "broadcast", to_one)
