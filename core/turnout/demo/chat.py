@@ -36,7 +36,7 @@ from turnout import (
 )
 from turnout.demo.page import Page
 
-__all__ = ["MAX_NAME", "MAX_ROOM", "MAX_TEXT", "Chat", "registry"]
+__all__ = ["MAX_NAME", "MAX_ROOM", "MAX_TEXT", "PAGE", "Chat", "registry"]
 
 MAX_NAME, MAX_ROOM, MAX_TEXT = 24, 32, 500
 """The longest name, room and message, in characters."""
@@ -149,6 +149,8 @@ def tidy(text: str, what: str, limit: int) -> str:
     return text
 
 
+PAGE = Page("page.html")
+
 registry = WebSocketHandlerRegistry()
 registry.add_handler(Chat(), "/chat", options=WebSocketOptions(max_text_size=8 * 1024))
-registry.add_http_handler(Page("page.html"), "/")  # the page comes from the same port
+registry.add_http_handler(PAGE, "/")  # the page comes from the same port
