@@ -30,7 +30,7 @@ from tests.protocol.wire import (
 from turnout.errors import InvalidPayloadError, MessageTooBigError
 from turnout.messages import BinaryMessage, DataMessage, Message, PingMessage, TextMessage
 from turnout.options import WebSocketOptions
-from turnout.protocol.deflate import MAX_STREAMS_IN_A_MESSAGE, largest_deflated
+from turnout.protocol.deflate import MAX_STREAMS_IN_A_MESSAGE, Inflater, largest_deflated
 from turnout.protocol.driver import Driver, Event
 from turnout.protocol.extensions import DeflateParameters
 from turnout.testing.frames import encode_frame
@@ -209,6 +209,10 @@ def test_compressed_and_plain_messages_mixed(
     )
     expected: list[Event] = [BinaryMessage(payload) for payload, _ in messages]
     assert feed(driver, *cut(data, places)) == expected
+
+
+def test_a_server_offers_nothing() -> None:
+    assert not Inflater(PARAMETERS).offer()
 
 
 # What is wrong

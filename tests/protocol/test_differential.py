@@ -25,6 +25,7 @@ from tests.protocol.wire import (
     attach,
     cut,
     frame,
+    places_between_frames,
 )
 
 from turnout.options import WebSocketOptions
@@ -161,7 +162,14 @@ def test_short_cut_changes_nothing(
     deflate = DEFLATE if compresses else None
     driver = Driver(OPTIONS, deflate, partial)
     seen = outcome(driver, cut(data, some_cuts), some_pauses, partial=partial)
-    for other_class, places in ((WsprotoOnly, other_cuts), (Driver, other_cuts), (WsprotoOnly, [])):
+    between = places_between_frames(data)
+    for other_class, places in (
+        (WsprotoOnly, other_cuts),
+        (Driver, other_cuts),
+        (Driver, between),
+        (Driver, between[1::2]),
+        (WsprotoOnly, []),
+    ):
         other = other_class(OPTIONS, deflate, partial)
         assert outcome(other, cut(data, places), other_pauses, partial=partial) == seen
     event(f"ends with {type(seen[0][-1]).__name__ if seen[0] else 'nothing'}")

@@ -18,9 +18,11 @@ from tests.protocol.wire import (
     WsprotoOnly,
     byte_by_byte,
     close_frame,
+    cut,
     failure,
     feed,
     frame,
+    places_between_frames,
     pull,
 )
 
@@ -36,6 +38,9 @@ from turnout.messages import (
 )
 from turnout.options import WebSocketOptions
 from turnout.protocol.driver import CloseReceived, Driver
+from turnout.protocol.frames import read_header
+from turnout.protocol.limits import SizeLimits
+from turnout.protocol.reassembler import Reassembler
 from turnout.testing.frames import encode_frame
 
 MakeDriver = Callable[..., Driver]
@@ -165,17 +170,34 @@ VIOLATIONS = {
     "message within a message": frame(TEXT, fin=False) + frame(TEXT, b"x"),
     "unfinished within a message": frame(TEXT, fin=False) + frame(BINARY, fin=False),
     "length 125 in two bytes": b"\x81\xfe\x00\x7d" + KEY,
+    "length 125 in two bytes, all there": b"\x81\xfe\x00\x7d" + KEY + bytes(125),
+    "length 0 in two bytes": b"\x82\xfe\x00\x00" + KEY,
     "length 65535 in eight bytes": b"\x81\xff" + (65_535).to_bytes(8, "big") + KEY,
     "length with the top bit": b"\x81\xff" + (1 << 63).to_bytes(8, "big") + KEY,
 }
 
 
+def frame_by_frame(data: bytes) -> list[bytes]:
+    return cut(data, places_between_frames(data))
+
+
+CUTS: dict[str, Callable[[bytes], list[bytes]]] = {
+    "whole": lambda data: [data],
+    "byte by byte": byte_by_byte,
+    "frame by frame": frame_by_frame,
+}
+cuts = pytest.mark.parametrize("chunks_of", CUTS.values(), ids=CUTS)
+
+
 @pytest.mark.parametrize("data", VIOLATIONS.values(), ids=VIOLATIONS)
-@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "byte by byte"])
-def test_violation(make_driver: MakeDriver, data: bytes, bytewise: bool) -> None:
-    data = frame(TEXT, b"before") + data + frame(TEXT, b"after")
+@cuts
+def test_violation(
+    make_driver: MakeDriver, data: bytes, chunks_of: Callable[[bytes], list[bytes]]
+) -> None:
     driver = make_driver()
-    events = feed(driver, *(byte_by_byte(data) if bytewise else [data]))
+    events = feed(
+        driver, *chunks_of(frame(TEXT, b"before")), *chunks_of(data), frame(TEXT, b"after")
+    )
     assert events[0] == TextMessage("before")
     assert len(events) == 2
     assert failure(events).status == CloseStatus(1002)
@@ -199,14 +221,16 @@ NOT_UTF8 = [b"\xff", b"a\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\
 
 
 @pytest.mark.parametrize("payload", [*NOT_UTF8, b"caf\xc3"])
-@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "byte by byte"])
-def test_text_that_is_not_utf8(make_driver: MakeDriver, payload: bytes, bytewise: bool) -> None:
+@cuts
+def test_text_that_is_not_utf8(
+    make_driver: MakeDriver, payload: bytes, chunks_of: Callable[[bytes], list[bytes]]
+) -> None:
     for data in (
         frame(TEXT, payload),
         frame(TEXT, payload, fin=False) + frame(CONTINUATION),
         frame(TEXT, b"x", fin=False) + frame(CONTINUATION, payload),
     ):
-        events = feed(make_driver(), *(byte_by_byte(data) if bytewise else [data]))
+        events = feed(make_driver(), *chunks_of(data))
         assert failure(events).status == CloseStatus(1007)
         assert isinstance(failure(events).error, InvalidPayloadError)
         assert len(events) == 1
@@ -312,6 +336,23 @@ def test_events_are_pulled_one_at_a_time(make_driver: MakeDriver) -> None:
     driver.receive_data(frame(TEXT, b"4"))
     assert pull(driver) == [BinaryMessage(b"2"), TextMessage("3"), TextMessage("4")]
     assert driver.next_event() is None
+
+
+def test_bytes_stay_in_order_however_late_they_are_pulled(make_driver: MakeDriver) -> None:
+    driver = make_driver()
+    for text in (b"1", b"2", b"3"):
+        driver.receive_data(frame(TEXT, text))
+    assert driver.next_event() == TextMessage("1")
+    driver.receive_data(frame(TEXT, b"4"))
+    assert driver.next_event() == TextMessage("2")
+    driver.receive_data(frame(TEXT, b"5"))
+    assert pull(driver) == [TextMessage("3"), TextMessage("4"), TextMessage("5")]
+
+
+def test_payload_that_looks_like_a_frame(make_driver: MakeDriver) -> None:
+    payload = b"0123456789" + frame(BINARY, b"no frame") + b"!"
+    data = encode_frame(BINARY, payload, key=bytes(4))
+    assert feed(make_driver(), data[:16], data[16:]) == [BinaryMessage(payload)]
 
 
 def test_stored_bytes_after_a_violation_are_dropped(make_driver: MakeDriver) -> None:
@@ -428,8 +469,10 @@ def test_messages_of_a_subclass_are_encoded() -> None:
     assert Driver(WebSocketOptions()).encode(Shouted("A")) == b"\x81\x01A"
 
 
-def test_events_show_themselves() -> None:
-    events = feed(Driver(WebSocketOptions()), frame(3))
-    assert repr(events[0]).startswith("Failed(1002, ProtocolError(")
-    assert repr(CloseReceived(CloseStatus(4001, "bye"))) == "CloseReceived(4001 'bye')"
-    assert isinstance(failure(events).error, ProtocolError)
+def test_wsproto_is_a_second_line() -> None:
+    """What the driver lets pass by mistake, wsproto still refuses."""
+    reassembler = Reassembler(SizeLimits(WebSocketOptions(), partial=False), None, partial=False)
+    reassembler.begin(read_header(frame(3, b"x"), 0))
+    with pytest.raises(ProtocolError, match="wsproto refuses") as raised:
+        reassembler.feed(frame(3, b"x")[6:], is_last=True)
+    assert raised.value.code == 1002

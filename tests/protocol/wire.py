@@ -67,6 +67,19 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     return [data[a:b] for a, b in zip([0, *inner], [*inner, len(data)], strict=True)]
 
 
+def places_between_frames(data: bytes) -> list[int]:
+    """Return where a client's frames end, as far as the bytes are frames."""
+    places, begin = [], 0
+    while len(data) >= begin + 14:
+        length = data[begin + 1] & 0x7F
+        size = {126: 8, 127: 14}.get(length, 6)
+        if size > 6:
+            length = int.from_bytes(data[begin + 2 : begin + size - 4], "big")
+        begin += size + length
+        places.append(begin)
+    return places
+
+
 def failure(events: list[Event]) -> Failed:
     """Return the failure that these events end with."""
     last = events[-1]

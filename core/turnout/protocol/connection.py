@@ -221,7 +221,8 @@ class StandardConnection(Connection):
         elif isinstance(event, CloseReceived):
             self._close_received = True
             self.session.close_received(event.status)
-        elif isinstance(event, Failed):
+        else:
+            assert isinstance(event, Failed)
             self._failed = True
             self.session.failed(event.status, event.error)
 

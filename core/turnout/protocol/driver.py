@@ -21,6 +21,7 @@ After a violation, or the peer's close frame, all that follows is discarded (RFC
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from turnout.close import CloseStatus
@@ -59,17 +60,12 @@ _WHOLE_TEXT: Final = FIN | TEXT
 _WHOLE_BINARY: Final = FIN | BINARY
 
 
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A violation by the peer: close with `status`; nothing that follows is read."""
 
-    __slots__ = ("error", "status")
-
-    def __init__(self, status: CloseStatus, error: ProtocolError) -> None:
-        self.status = status
-        self.error = error
-
-    def __repr__(self) -> str:
-        return f"Failed({self.status}, {self.error!r})"
+    status: CloseStatus
+    error: ProtocolError
 
 
 Event: TypeAlias = "Message | CloseReceived | Failed"

@@ -136,7 +136,7 @@ class Reassembler:
         if not is_last and not (self._partial and event.frame_finished):
             self._keep(event.data)
             return None
-        is_first, self._is_first = self._is_first or not self._partial, False
+        is_first, self._is_first = self._is_first, False
         payload = self._joined(event.data)
         if not payload and not is_first and not is_last:
             return None  # a flood of empty fragments becomes no flood of pieces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecs import IncrementalDecoder, getincrementaldecoder
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from turnout.close import CloseStatus
@@ -20,22 +21,11 @@ _Utf8Decoder = getincrementaldecoder("utf-8")
 NOT_UTF8: Final = "text that is not UTF-8 (RFC 6455 section 8.1)"
 
 
+@dataclass(frozen=True, slots=True)
 class CloseReceived:
     """The peer's close frame; nothing that follows it is read."""
 
-    __slots__ = ("status",)
-
-    def __init__(self, status: CloseStatus) -> None:
-        self.status = status
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, CloseReceived) and other.status == self.status
-
-    def __hash__(self) -> int:
-        return hash(self.status)
-
-    def __repr__(self) -> str:
-        return f"CloseReceived({self.status})"
+    status: CloseStatus
 
 
 FrameEvent: TypeAlias = "Message | CloseReceived"
@@ -74,7 +64,7 @@ class PlainFrame:
         part = self._mask(part, key[turn:] + key[:turn])
         self._payload += part
         if self._decoder is not None:
-            _check(self._decoder, part, is_last)
+            _check(self._decoder, part)
         return self._message(self._payload) if is_last else None
 
     def _message(self, payload: bytes | bytearray) -> DataMessage:
@@ -86,9 +76,9 @@ class PlainFrame:
             raise InvalidPayloadError(NOT_UTF8) from None
 
 
-def _check(decoder: IncrementalDecoder, part: bytes, is_last: bool) -> None:
+def _check(decoder: IncrementalDecoder, part: bytes) -> None:
     try:
-        decoder.decode(part, is_last)
+        decoder.decode(part)
     except UnicodeDecodeError:
         raise InvalidPayloadError(NOT_UTF8) from None
 
