@@ -25,10 +25,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `demo_engine` on each engine."""
     if "demo_engine" not in metafunc.fixturenames:
         return
-    name = metafunc.config.getoption("--engine", default=None)
-    variant = metafunc.config.getoption("--strategy", default=None)
-    chosen = (name,) if variant is None else (name, "--strategy", variant)
-    engines = installed_engines() if name is None else [chosen]
+    name: str | None = metafunc.config.getoption("--engine", default=None)
+    variant: str | None = metafunc.config.getoption("--strategy", default=None)
+    if name is None:
+        engines = installed_engines()
+    else:
+        engines = [(name,) if variant is None else (name, "--strategy", variant)]
     ids = [" ".join(engine).replace(" --strategy ", "-") for engine in engines]
     metafunc.parametrize("demo_engine", engines, ids=ids)
 

@@ -200,6 +200,7 @@ def test_nothing_overflows_and_text_has_contrast(
     standard: Demo, browser: Browser, theme: str, size: dict[str, int], tmp_path: Path
 ) -> None:
     settings: dict[str, object] = {"color_scheme": theme, "viewport": size}
+    settings["reduced_motion"] = "reduce"  # nothing is half faded in on the picture
     context = browser.new_context(**settings)  # type: ignore[arg-type]  # both are literals
     tab = Tab(context, standard.url)
     check_looks(tab.page, tmp_path / "entrance.png")
