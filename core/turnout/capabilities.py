@@ -29,3 +29,7 @@ class Capabilities:
     unsupported_options: frozenset[str] = field(
         default=frozenset(), metadata={"meaning": "options that this engine cannot honour"}
     )
+
+    def can_honour(self, option: str) -> bool:
+        """Tell whether an option of that name can be set explicitly."""
+        return option not in self.unsupported_options and (self.deflate or option != "compression")

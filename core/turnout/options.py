@@ -120,16 +120,21 @@ class WebSocketOptions:
         return WebSocketOptions(**values)
 
     def check_supported(self, engine: str, capabilities: Capabilities) -> None:
-        """Raise `UnsupportedOptionError` when `engine` cannot honour what was set explicitly."""
-        unsupported = set(capabilities.unsupported_options)
-        if not capabilities.deflate:
-            unsupported.add("compression")
-        for name in sorted(self.explicit & unsupported):
-            if getattr(self, name) is not None:
-                raise UnsupportedOptionError(
-                    f"the engine {engine!r} cannot honour {name}; leave it out or choose an engine"
-                    " that can (see `turnout engines`)"
-                )
+        """Raise `UnsupportedOptionError`, naming the engines that can, when `engine` cannot.
+
+        Only what was set explicitly counts.
+        """
+        for name in sorted(self.explicit):
+            if getattr(self, name) is not None and not capabilities.can_honour(name):
+                raise UnsupportedOptionError(_unsupported(name, engine))
+
+
+def _unsupported(name: str, engine: str) -> str:
+    from turnout.plugins import able_to_honour
+
+    able = ", ".join(able_to_honour(name))
+    instead = f"choose one that can: {able}" if able else "no engine that is installed here can"
+    return f"the engine {engine!r} cannot honour {name}; leave it out, or {instead}"
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -19,7 +19,18 @@ from turnout.strategy import RequestUpgradeStrategy
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
-__all__ = ["GROUP", "Plugin", "create", "find", "load", "names", "register", "select", "unregister"]
+__all__ = [
+    "GROUP",
+    "Plugin",
+    "able_to_honour",
+    "create",
+    "find",
+    "load",
+    "names",
+    "register",
+    "select",
+    "unregister",
+]
 
 GROUP = "turnout.upgrade_strategies"
 """The entry-point group of upgrade strategies."""
@@ -173,6 +184,21 @@ def select(strategy: StrategyClass, variant: str | None = None) -> StrategyClass
             f"the engine {strategy.name!r} has no strategy {variant!r}; it has: {known}"
         )
     return variants[variant]
+
+
+def able_to_honour(option: str) -> list[str]:
+    """Return the strategies here that can honour an option, as in `tornado --strategy native`."""
+    able = []
+    for name in names():
+        try:
+            strategy = find(name).load()
+        except EngineNotInstalledError:
+            continue
+        variants = [(f"{name} --strategy {kind}", one) for kind, one in strategy.variants.items()]
+        for label, one in variants or [(name, strategy)]:
+            if one.capabilities.can_honour(option):
+                able.append(label)
+    return able
 
 
 def _unknown(name: str) -> str:
