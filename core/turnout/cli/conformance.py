@@ -18,7 +18,7 @@ Run the conformance suite against an engine: over real sockets, with a server in
 own, through everything that a handler may rely on. What the engine declares that it cannot do is
 checked as a declaration. Exit code 0: it conforms; 1: it does not.
 
-The suite needs pytest: pip install "turnout[conformance]"
+What follows -- goes to pytest, which the suite needs: pip install "turnout[conformance]"
 """
 
 EXAMPLES = """\
@@ -40,10 +40,7 @@ def add_to(commands: Subcommands) -> None:
     parser.add_argument("engine", metavar="NAME", help="the engine, as in `turnout engines`")
     add_strategy_flag(parser)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the results to a file")
-    parser.add_argument(
-        "pytest", metavar="ARGUMENT", nargs="*", help="further arguments of pytest, after --"
-    )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, further=())
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         code = run_conformance(
-            arguments.engine, arguments.strategy, arguments.json, arguments.pytest
+            arguments.engine, arguments.strategy, arguments.json, arguments.further
         )
     except ConfigurationError as error:
         raise CommandError(str(error)) from error

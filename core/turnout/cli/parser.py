@@ -38,8 +38,6 @@ class Parser(argparse.ArgumentParser):
         """
         known = self._option_string_actions
         for word in words:
-            if word == "--":
-                return
             flag = word.partition("=")[0]
             if flag.startswith("--") and flag not in known:
                 self.error(f"there is no option {flag}{nearest(flag, known)}")
@@ -68,12 +66,21 @@ class Subcommands:
         return parser
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse a command line; raise `CommandError` for one that cannot be."""
+        """Parse a command line; raise `CommandError` for one that cannot be.
+
+        What follows `--` is in `further`, for a command that passes it on to another program.
+        """
         if not words:
             self.parser.print_help(sys.stderr)
             raise CommandError("which command? (see `turnout --help`)")
         if not words[0].startswith("-") and words[0] not in self._parsers:
             hint = nearest(words[0], self._parsers) or f"; there is {', '.join(self._parsers)}"
             self.parser.error(f"there is no command {words[0]!r}{hint}")
-        self._parsers.get(words[0], self.parser).check_flags(words)
-        return self.parser.parse_args(words)
+        parser = self._parsers.get(words[0], self.parser)
+        end = words.index("--") if "--" in words else len(words)
+        parser.check_flags(words[:end])
+        arguments = self.parser.parse_args(words[:end])
+        if words[end:] and "further" not in arguments:
+            parser.error("nothing may follow --")
+        arguments.further = words[end + 1 :]
+        return arguments
