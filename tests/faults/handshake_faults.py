@@ -6,11 +6,12 @@ import dataclasses
 from typing import Any
 
 import turnout.handshake.handler as handler_module
-import turnout.handshake.interceptors as interceptors_module
 import turnout.handshake.negotiated as negotiated_module
 from catalogue import fault, replace
 from turnout import HandshakeHandler, HandshakeRefused
 from turnout.handshake.interceptors import InterceptorChain
+from turnout.handshake.refusal import refuse
+from turnout.runtime import settle
 from turnout.service import WebSocketService
 from turnout.testing.rows import Row
 
@@ -55,7 +56,7 @@ def any_key() -> None:
 def connection_is_no_list() -> None:
     def check(self: HandshakeHandler, request: Any) -> None:
         if request.headers.get("connection", "").lower() != "upgrade":
-            handler_module.refuse(400, 'The "Connection" header must include "upgrade".')
+            refuse(400, 'The "Connection" header must include "upgrade".')
 
     replace(HandshakeHandler, "check_connection", lambda _: check)
 
@@ -148,7 +149,7 @@ def false_is_no_refusal() -> None:
         answer = interceptor.before_handshake(
             self._request, self._response, self._handler, attributes
         )
-        await interceptors_module.settle(answer)
+        await settle(answer)
 
     replace(InterceptorChain, "_ask", lambda _: ask)
 

@@ -71,9 +71,7 @@ def no_goodbye() -> None:
     replace(WebSocketService, "drain", cut)
 
 
-@fault(
-    Row.VANISHED, "test_vanished_peer", "test_iteration_ends", "test_send_to_a_vanished_peer"
-)
+@fault(Row.VANISHED, "test_vanished_peer", "test_iteration_ends", "test_send_to_a_vanished_peer")
 def vanishing_is_1000() -> None:
     replace(closing_module, "NO_CLOSE_FRAME", lambda _: CloseStatus(1000))
 

@@ -64,16 +64,18 @@ def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Outcome]]]:
     """Start the runs of all chosen faults, as many at a time as there are processors."""
-    names = [item.callspec.params["name"] for item in request.session.items if is_fault(item)]
+    names = [name for item in request.session.items for name in fault_of(item)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = tmp_path_factory.mktemp("reports")
         yield {name: pool.submit(run_suite, name, folder / f"{name}.json") for name in names}
         pool.shutdown(cancel_futures=True)
 
 
-def is_fault(item: pytest.Item) -> bool:
-    """Tell whether a test is that of one fault."""
-    return isinstance(item, pytest.Function) and item.originalname == test_fault.__name__
+def fault_of(item: pytest.Item) -> list[str]:
+    """Return the name of the fault that a test is about, if it is about one."""
+    if not isinstance(item, pytest.Function) or item.originalname != test_fault.__name__:
+        return []
+    return [item.callspec.params["name"]]
 
 
 @pytest.mark.timeout(600)  # the first of them waits for nobody, the last for all others

@@ -45,11 +45,16 @@ class HandshakeRequest:
 
     def encode(self) -> bytes:
         """Return the request as bytes."""
-        lines = [f"{self.method} {self.target} {self.http_version}", f"Host: {self.host}"]
-        lines += [f"{name}: {value}" for name, value in self._fields() if value is not None]
+        lines = [f"{self.method} {self.target} {self.http_version}"]
+        lines += [f"{name}: {value}" for name, value in self.fields()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
+    def fields(self) -> list[tuple[str, str]]:
+        """Return the header fields that are not left out, in order."""
+        return [(name, value) for name, value in self._fields() if value is not None]
+
     def _fields(self) -> Iterator[tuple[str, str | None]]:
+        yield "Host", self.host
         yield "Upgrade", self.upgrade
         yield "Connection", self.connection
         yield "Sec-WebSocket-Key", self.key

@@ -63,7 +63,7 @@ def _cell(label: str, row: Row, runs: Sequence[JsonReport], notes: list[str]) ->
     some_passed = any(
         test["outcome"] == "passed" for one in found for test in one["tests"].values()
     )
-    return f"{'✓' if some_passed else '–'} ({notes.index(note) + 1})"
+    return f"{'✓' if some_passed else 'no'} ({notes.index(note) + 1})"
 
 
 def _reasons(found: Sequence[JsonReport]) -> list[str]:
