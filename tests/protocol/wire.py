@@ -70,7 +70,7 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 def places_between_frames(data: bytes) -> list[int]:
     """Return where a client's frames end, as far as the bytes are frames."""
     places, begin = [], 0
-    while len(data) >= begin + 14:
+    while len(data) >= begin + 2:
         length = data[begin + 1] & 0x7F
         size = {126: 8, 127: 14}.get(length, 6)
         if size > 6:
