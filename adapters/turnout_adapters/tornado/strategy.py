@@ -42,6 +42,7 @@ APPLICATION_SETTINGS = frozenset(
         "static_url_prefix",
     }
 )
+KNOWN_SETTINGS = SERVER_SETTINGS | APPLICATION_SETTINGS | {"loop_factory"}
 REPLACED = {
     "ssl_options": "tls_cert and tls_key",
     "websocket_max_message_size": "the options max_text_size and max_binary_size",
@@ -55,8 +56,9 @@ class TornadoStrategy(RequestUpgradeStrategy):
 
     `configure` takes what `tornado.httpserver.HTTPServer` takes (such as `max_body_size` or
     `xheaders`), and those settings of `tornado.web.Application` that matter where there are no
-    handlers of Tornado: cookies, static files, logging. They are for `serve`; an application that
-    exists has its own.
+    handlers of Tornado: cookies, static files, logging. `loop_factory` (such as
+    `uvloop.new_event_loop`) makes the event loop. All are for `serve`; an application that exists
+    has its own.
     """
 
     name: ClassVar[str] = "tornado"
@@ -76,7 +78,7 @@ class TornadoStrategy(RequestUpgradeStrategy):
         for name in native:
             if name in REPLACED:
                 raise ConfigurationError(f"{name} is not Tornado's to set: use {REPLACED[name]}")
-            if name not in SERVER_SETTINGS | APPLICATION_SETTINGS:
+            if name not in KNOWN_SETTINGS:
                 known = ", ".join(sorted(SERVER_SETTINGS | APPLICATION_SETTINGS))
                 raise ConfigurationError(
                     f"the engine {self.name!r} has no {name!r}; it has {known}"
@@ -105,11 +107,12 @@ class TornadoStrategy(RequestUpgradeStrategy):
         """Serve until SIGINT or SIGTERM."""
         from turnout_adapters.tornado.server import serve
 
-        asyncio.run(serve(registry, settings, self))
+        with asyncio.Runner(loop_factory=self.native_settings.get("loop_factory")) as runner:
+            runner.run(serve(registry, settings, self))
 
 
 def _unknown(engine: str, name: str) -> str:
-    known = sorted(SERVER_SETTINGS | APPLICATION_SETTINGS)
+    known = sorted(KNOWN_SETTINGS)
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
     return f"the engine {engine!r} has no {name!r}; {hint}"

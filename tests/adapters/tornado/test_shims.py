@@ -1,0 +1,155 @@
+"""What Tornado does otherwise: each test fails when Tornado has mended it, and its shim can go.
+
+`CheckedWebSocketProtocol` stands in front of the first group, `HTTP1Connection`'s replacement in
+`TornadoResponse` of the second, `serve` of the third.
+"""
+
+from __future__ import annotations
+
+import socket
+import zlib
+from typing import Any
+
+import pytest
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
+
+from turnout.testing.frames import BINARY, CLOSE, PING, TEXT
+
+TAIL = b"\x00\x00\xff\xff"
+
+
+class Echo(WebSocketHandler):
+    """Tornado's own echo, without turnout."""
+
+    def on_message(self, message: str | bytes) -> None:
+        self.write_message(message, binary=isinstance(message, bytes))
+
+
+class Deflating(Echo):
+    def get_compression_options(self) -> dict[str, Any]:
+        return {}
+
+
+def bare() -> Application:
+    return Application(
+        [(r"/echo", Echo), (r"/deflating", Deflating)], websocket_max_message_size=1000
+    )
+
+
+# What its reader lets through, or cuts without a word
+
+
+def test_unmasked_frames_are_accepted(run_app: Any) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_frame(TEXT, b"unmasked", masked=False)
+    assert client.read_text() == "unmasked"
+
+
+@pytest.mark.parametrize(
+    ("opcode", "options"),
+    [
+        (TEXT, {"rsv": 1}),
+        (0x3, {}),
+        (PING, {"fin": False}),
+        (0x0, {}),
+    ],
+    ids=["reserved bit", "reserved opcode", "fragmented ping", "lone continuation"],
+)
+def test_violations_get_no_close_frame(run_app: Any, opcode: int, options: Any) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_frame(opcode, b"", **options)
+    client.expect_end()
+
+
+@pytest.mark.parametrize("code", [0, 1005, 1006, 5000])
+def test_illegal_close_codes_are_echoed(run_app: Any, code: int) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_close(code)
+    assert client.read_close()[0] == code
+
+
+def test_half_a_close_code_is_no_violation(run_app: Any) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_frame(CLOSE, b"\x03")
+    assert client.read_close() == (None, "")
+
+
+def test_text_that_is_not_utf8_gets_no_close_frame(run_app: Any) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_text(b"caf\xff")
+    client.expect_end()
+
+
+def test_text_that_is_not_utf8_is_found_at_its_end_only(run_app: Any) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_frame(TEXT, b"\xff", fin=False)
+    client.send_ping(b"not yet")
+    assert client.read_frame().payload == b"not yet"
+
+
+def test_message_over_the_limit_resets_the_connection(run_app: Any) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_frame(BINARY, bytes(100_000))
+    with pytest.raises(ConnectionResetError):
+        while client.stream.socket.recv(1000):
+            pass
+
+
+def test_what_follows_a_final_block_is_lost(run_app: Any) -> None:
+    client = run_app(bare).connect()
+    client.open("/deflating", extensions="permessage-deflate")
+    compressor = zlib.compressobj(wbits=-15)
+    final = compressor.compress(b"first") + compressor.flush()
+    client.send_frame(TEXT, final + b"\x00", rsv=4)
+    client.send_frame(TEXT, _deflate(b"second"), rsv=4)
+    inflater = zlib.decompressobj(wbits=-15)
+    answers = [client.read_message().payload for _ in range(2)]
+    texts = [inflater.decompress(one + TAIL) for one in answers if isinstance(one, bytes)]
+    assert texts == [b"first", b""]
+
+
+def test_windows_are_not_bounded(run_app: Any) -> None:
+    client = run_app(bare).connect()
+    offer = "permessage-deflate; client_max_window_bits"
+    response = client.open("/deflating", extensions=offer)
+    assert "window_bits" not in response.headers["Sec-WebSocket-Extensions"]
+
+
+def _deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+
+
+# What its handshake adds or changes: the 101 is written by turnout
+
+
+def test_the_101_is_of_tornado_s_making(run_app: Any) -> None:
+    client = run_app(bare).connect()
+    client.stream.write(client.handshake_request("/echo").encode())
+    head = client.stream.read_until(b"\r\n\r\n")
+    assert b"Server: TornadoServer/" in head
+    assert b"Date: " in head
+    assert b"Sec-Websocket-Accept: " in head  # its own spelling
+
+
+def test_connection_with_two_upgrades_is_refused(run_app: Any) -> None:
+    request = {"upgrade": "h2c, websocket"}
+    assert run_app(bare).connect().handshake("/echo", **request).status == 400
+
+
+# What `serve` does by itself
+
+
+def test_bind_sockets_leaves_a_socket_open(recwarn: pytest.WarningsRecorder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(OSError, match="in use") as failed:
+            bind_sockets(taken.getsockname()[1], "127.0.0.1")
+        assert failed.value.__traceback__ is not None
+        frame: Any = failed.value.__traceback__
+        while frame.tb_next is not None:
+            frame = frame.tb_next
+        left = frame.tb_frame.f_locals["sock"]
+        assert left.fileno() != -1
+        left.close()
