@@ -79,10 +79,7 @@ class TornadoStrategy(RequestUpgradeStrategy):
             if name in REPLACED:
                 raise ConfigurationError(f"{name} is not Tornado's to set: use {REPLACED[name]}")
             if name not in KNOWN_SETTINGS:
-                known = ", ".join(sorted(SERVER_SETTINGS | APPLICATION_SETTINGS))
-                raise ConfigurationError(
-                    f"the engine {self.name!r} has no {name!r}; it has {known}"
-                )
+                raise ConfigurationError(_unknown(self.name, name))
         self.native_settings.update(native)
         return self
 
