@@ -263,6 +263,12 @@ def test_rsv1_on_a_continuation() -> None:
     assert failure(events).status.code == 1002
 
 
+@pytest.mark.parametrize("opcode", [0x8, 0x9, 0xA])
+def test_rsv1_on_a_control_frame(opcode: int) -> None:
+    events = feed(make_driver(), frame(opcode, b"", rsv=RSV1))
+    assert failure(events).status.code == 1002
+
+
 # Final blocks (RFC 7692 section 7.2.3.4)
 
 

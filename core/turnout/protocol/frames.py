@@ -96,7 +96,7 @@ def parse_close(payload: bytes) -> CloseStatus:
     if not payload:
         return NO_STATUS_CODE
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) < 2 or not is_sendable_code(code):
+    if not is_sendable_code(code):  # as no single byte is
         shown = f"code {code}" if len(payload) > 1 else "half a code"
         raise ProtocolError(f"a close frame with {shown} (RFC 6455 section 7.4)")
     try:
