@@ -48,6 +48,7 @@ async def serve(
             await service.drain()
         finally:
             await runner.cleanup()
+            await asyncio.sleep(0)  # what was closed now is lost one turn later
             if settings.unix is not None:
                 settings.unix.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from turnout.capabilities import Capabilities
-from turnout.errors import HandshakeRefused
+from turnout.handshake.refusal import logged_refusal, refuse
 from turnout.protocol.connection import StandardConnection
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.aiohttp.native import NativeConnection, websocket_response
@@ -52,7 +52,7 @@ class AiohttpStrategy(RequestUpgradeStrategy):
     ) -> None:
         """Write the 101 and take the connection over."""
         native: web.BaseRequest = request.native
-        _check_upgraded(native)
+        _check_upgraded(request)
         transport = await cast("AiohttpResponse", response).switch(upgrade.response_headers)
         connection = await self._connect(native, transport, upgrade)
         early = take_early_data(native)
@@ -105,9 +105,8 @@ class NativeAiohttpStrategy(AiohttpStrategy):
 AiohttpStrategy.variants = {"standard": AiohttpStrategy, "native": NativeAiohttpStrategy}
 
 
-def _check_upgraded(native: web.BaseRequest) -> None:
-    """Refuse what aiohttp's parser did not take for an upgrade: it parses the frames as HTTP."""
-    if not native._message.upgrade:  # noqa: SLF001  # what aiohttp's own handshake asks
-        raise HandshakeRefused(
-            400, [("Content-Type", "text/plain")], 'The "Upgrade" header must be "websocket" alone.'
-        )
+def _check_upgraded(request: ServerHttpRequest) -> None:
+    """Refuse what aiohttp's parser took for HTTP: it has read what follows as more requests."""
+    if request.native.headers.get("Upgrade", "").lower() != "websocket":
+        with logged_refusal(request, "aiohttp's parser"):
+            refuse(400, 'The "Upgrade" header must name "websocket" alone.')
