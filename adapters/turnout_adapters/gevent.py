@@ -19,7 +19,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from turnout.capabilities import Capabilities
 from turnout.drive import drive
-from turnout.errors import BodyTooLargeError, ConfigurationError, ConnectionClosed, HandshakeRefused
+from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.protocol.connection import StandardConnection
 from turnout.service import WebSocketService
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
@@ -36,9 +36,6 @@ __all__ = ["GeventApplication", "GeventStrategy", "mount"]
 log = logging.getLogger("turnout.gevent")
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-BODY_LIMIT = 64 * 1024
-"""A handshake may have a body; nobody reads it, but frames come only after it."""
 
 
 class GeventStrategy(RequestUpgradeStrategy):
@@ -86,7 +83,6 @@ class GeventStrategy(RequestUpgradeStrategy):
         """Write the 101 and give the socket to the standard driver."""
         assert isinstance(request, PywsgiRequest)
         assert isinstance(response, PywsgiResponse)
-        await _skip_body(request)
         transport, early = response.switch(upgrade.response_headers, self.native_of(request))
         connection = StandardConnection(
             transport,
@@ -120,14 +116,6 @@ class GeventStrategy(RequestUpgradeStrategy):
         from turnout_adapters.pywsgi_server import serve
 
         serve(self.application(registry), settings, self.native_settings)
-
-
-async def _skip_body(request: PywsgiRequest) -> None:
-    if "content-length" in request.headers or "transfer-encoding" in request.headers:
-        try:
-            await request.read_body(BODY_LIMIT)
-        except BodyTooLargeError:
-            raise HandshakeRefused(413, [("Connection", "close")]) from None
 
 
 def _server_keywords() -> list[str]:

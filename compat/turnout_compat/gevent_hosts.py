@@ -9,8 +9,9 @@ import gevent
 from greenlet import getcurrent
 
 from turnout.drive import drive
+from turnout.errors import UsageError
 from turnout.runtime import Host, set_current_caller
-from turnout.session.inbox import RuntimeInbox
+from turnout.session.inbox import Inbox
 from turnout.session.lifecycle import Lifecycle, SessionControl
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from turnout.session.connection import Connection
     from turnout.session.session import WebSocketSession
     from turnout_compat.gevent_runtime import GeventRuntime
-    from turnout_compat.gevent_waiting import GeventWaiter
 
 __all__ = ["EventLoopHost", "GeventInbox", "GreenletHost"]
 
@@ -77,23 +77,32 @@ class GeventLifecycle(Lifecycle):
             await self._failed(error)
 
 
-class GeventInbox(RuntimeInbox):
+class GeventInbox(Inbox):
     """An inbox that hands a message over inside the hub's turn, and ends a turn that takes long.
 
-    A message that arrives while the handler waits for it is handled before the next is decoded:
-    what the handler sends then leaves in one write. After a time slice the connection rests for a
-    turn of the hub, and so does a handler that finds message after message.
+    A message that arrives while the handler waits for it goes there by the switch itself, and is
+    handled before the next is decoded: what the handler sends then leaves in one write. After a
+    time slice the connection rests for a turn of the hub, and so does a handler that finds message
+    after message.
     """
 
-    __slots__ = ("_turn",)
+    __slots__ = ("_hub", "_runtime", "_turn", "_waiting")
 
     def __init__(self, connection: Connection, limit: int | None, runtime: GeventRuntime) -> None:
-        super().__init__(connection, limit, runtime)
+        super().__init__(connection, limit)
+        self._runtime = runtime
+        self._hub = runtime.hub
         self._turn = runtime.slice
+        self._waiting: greenlet | None = None
 
     def put(self, message: Message) -> None:
         """Add one message, and let others have their turn if this connection's is over."""
-        super().put(message)
+        waiting = self._waiting
+        if waiting is not None and not self._messages and getcurrent() is self._hub:
+            self._waiting = None
+            waiting.switch(message)
+        else:
+            super().put(message)
         if self._turn.is_over and not self.paused:
             self._connection.pause_reading()
             self._runtime.call_later(0, self._go_on)
@@ -104,19 +113,37 @@ class GeventInbox(RuntimeInbox):
             drive(self._runtime.checkpoint())
         return super().take()
 
+    async def next(self) -> Message | None:
+        """Return the oldest message, waiting for one; None when the connection has ended."""
+        message = self.take()
+        while message is None and not self.ended:
+            message = self._wait() or self.take()
+        return message
+
+    def _wait(self) -> Message | None:
+        """Wait until there is something to look at; return the message if it came by the switch."""
+        if self._waiting is not None:
+            raise UsageError("two greenlets receive from one session; let one do it")
+        self._waiting = getcurrent()
+        try:
+            return cast("Message | None", self._hub.switch())
+        finally:
+            self._waiting = None
+
+    def _wake(self) -> None:
+        # Only later: the session is in the middle of something, such as closing.
+        if self._waiting is not None:
+            self._hub.loop.run_callback(self._resume)
+
+    def _resume(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.switch(None)
+
     def _go_on(self) -> None:
         self._turn.renew()
         if not self.paused:
             self._connection.resume_reading()
-
-    def _wake(self) -> None:
-        waiter = cast("GeventWaiter | None", self._waiter)
-        if waiter is None:
-            return
-        if self.ended:  # the session is in the middle of closing: not inside of that
-            waiter.wake()
-        else:
-            waiter.wake_at_once()
 
 
 class EventLoopHost(Host):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import gevent
 
@@ -46,15 +46,16 @@ class GeventTask(Task[T]):
         self._error: BaseException | None = None
         self._greenlet = gevent.Greenlet(copy_context().run, self._run, function)
         if name is not None:
-            self._greenlet.name = name
+            cast("Any", self._greenlet).name = name
         self._greenlet.start()
 
     def __del__(self) -> None:
         if isinstance(self._error, Exception) and not self._told:
-            log.error("%s raised, and nobody asked for its result", self, exc_info=self._error)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._greenlet.name}>"
+            log.error(
+                "the task %s raised, and nobody asked for its result",
+                self._greenlet.name,
+                exc_info=self._error,
+            )
 
     @property
     def done(self) -> bool:

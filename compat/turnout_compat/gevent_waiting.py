@@ -50,20 +50,6 @@ class GeventWaiter(Waiter):
         elif self._future is not None:
             self._resolve(self._future)
 
-    def wake_at_once(self) -> None:
-        """Let whoever awaits go on before this returns, when called in the hub; else `wake`.
-
-        Saves a turn of the hub per message. Only for the last act of a callback: what the greenlet
-        then does, it does inside the caller.
-        """
-        if self._woken:
-            return
-        if self._greenlet is None or getcurrent() is not self._runtime.hub:
-            self.wake()
-        else:
-            self._woken = True
-            self._greenlet.switch()
-
     def __await__(self) -> Generator[Any, None, None]:
         if self._woken:
             return
