@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from turnout.testing.client import RawClient
     from turnout.testing.server import Server, ServerCommand
 
+__all__ = [
+    "capabilities",
+    "certificate",
+    "connect",
+    "engine",
+    "server",
+    "server_command",
+    "socket_path",
+    "start_server",
+    "strategy",
+    "token",
+]
+
 MARKS = (
     "rule(row, text): the row of the contract that a test belongs to, and the rule it holds",
     "requires(*capabilities): the test is declared away where the engine declares one of them away",
