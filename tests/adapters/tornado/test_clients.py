@@ -94,6 +94,7 @@ def test_aiohttp(running: Any, colour: str, compress: int) -> None:
             http.ws_connect(url, protocols=["chat"], **settings) as client,
         ):
             assert client.protocol == "chat"
+            socket = client.get_extra_info("socket")
             for message in MESSAGES:
                 send: Callable[[Any], Any]
                 send = client.send_str if isinstance(message, str) else client.send_bytes
@@ -104,6 +105,9 @@ def test_aiohttp(running: Any, colour: str, compress: int) -> None:
             assert (closed.type, closed.data, closed.extra) == (WSMsgType.CLOSE, 4001, "bye")
             await client.close()
             assert client.close_code == 4001
+        async with asyncio.timeout(10):
+            while socket.fileno() != -1:  # noqa: ASYNC110  # aiohttp does not wait for the end of TLS
+                await asyncio.sleep(0.01)
 
     asyncio.run(talk())
 
