@@ -121,7 +121,8 @@ def _reason(settings: ServerSettings, error: OSError) -> str:
         return _in_use(settings)
     if error.errno == errno.EACCES and settings.unix is None and settings.port < 1024:
         return "ports under 1024 need privileges; choose a higher one"
-    if error.errno == errno.EADDRNOTAVAIL:
+    # From Python 3.13 on, asyncio gives no number when none of a host's addresses is to be had.
+    if error.errno == errno.EADDRNOTAVAIL or "could not bind on any address" in str(error):
         return "this machine has no such address"
     return os.strerror(error.errno) if error.errno is not None else str(error)
 
