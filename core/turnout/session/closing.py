@@ -131,8 +131,10 @@ class Closing:
         self._on_deadline = callback
 
     def finished(self) -> None:
-        """Note that session and handler are over."""
+        """Note that session and handler are over; no timer is left to cut what was not ended."""
         self._on_deadline = None
+        if self.state != "closed":
+            self._connection.abort()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

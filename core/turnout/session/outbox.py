@@ -5,16 +5,19 @@ once. When it says `pause_writing`, messages wait here, their senders with them;
 bounds how many bytes may wait, `send_timeout` for how long the first of them may. The timer runs
 by itself, so that a single stuck send is noticed though nobody else sends.
 
-A fragmented message is not interrupted: whole messages wait until its last piece was handed over.
+A fragmented message is not interrupted: whole messages are held back until its last piece was
+handed over; pings and pongs are not (RFC 6455 section 5.4). What is held back counts for the size
+only: it waits for this side, not for the peer.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
 from turnout.errors import UsageError
-from turnout.messages import Message
+from turnout.messages import Message, PingMessage, PongMessage
 from turnout.options import Overflow
 from turnout.protocol.prepared import PreparedMessage
 from turnout.session.inbox import OVERHEAD
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox", "Waiting"]
 
+log: logging.Logger = logging.getLogger("turnout.session")
+
 SLICE = 256
 """Sends in a row that complete at once before the sender lets others run."""
 
@@ -39,13 +44,13 @@ class Waiting:
     __slots__ = ("error", "item", "settled", "size", "waiter")
 
     def __init__(self, item: Message | PreparedMessage | None, size: int) -> None:
-        self.item = item
-        self.size = size
+        self.item: Message | PreparedMessage | None = item
+        self.size: int = size
         self.waiter: Waiter | None = None
-        self.settled = False
-        self.error: ConnectionClosed | None = None
+        self.settled: bool = False
+        self.error: Exception | None = None
 
-    def settle(self, error: ConnectionClosed | None = None) -> None:
+    def settle(self, error: Exception | None = None) -> None:
         """Let the sender go on: handed over, dropped, or failed with `error`."""
         self.settled = True
         self.error = error
@@ -53,7 +58,7 @@ class Waiting:
             self.waiter.wake()
 
     async def wait(self, runtime: Runtime) -> None:
-        """Return when the message was handed over or dropped; raise when it never will be."""
+        """Return when the message was handed over or dropped; raise why it never will be."""
         if not self.settled:
             self.waiter = runtime.waiter()
             await self.waiter
@@ -108,7 +113,7 @@ class Outbox:
         self._timer: Timer | None = None
         self.error: Callable[[], ConnectionClosed] | None = None
         """Set once the session is closing: makes what a sender gets."""
-        self.dropped = 0
+        self.dropped: int = 0
         """Messages dropped because the peer was too slow."""
 
     @property
@@ -119,7 +124,7 @@ class Outbox:
     def post(self, item: Message | PreparedMessage) -> Waiting | None:
         """Send a message without waiting; None when the engine took it, else what waits.
 
-        Raises `ConnectionClosed` when the session is not open any more.
+        Raises `ConnectionClosed` when the session is not open any more, and what the engine raises.
         """
         if self.error is not None:
             raise self.error()
@@ -141,8 +146,8 @@ class Outbox:
             self._hand_over(item)
         finally:
             self._sending = False
-        if self._queue and self._writable:  # posted while a blocking engine was sending
-            self._flush()
+            if self._queue or self._on_drained is not None:  # while a blocking engine was sending
+                self._flush()
         self._slice -= 1
         return None if self._slice else self._yield()
 
@@ -168,10 +173,9 @@ class Outbox:
         waiting = Waiting(item, len(message.payload) + OVERHEAD)
         if not message.is_first:
             self._check_continues(message)
-        elif self._open_kind is not None:
+        elif self._open_kind is not None and not isinstance(message, (PingMessage, PongMessage)):
             self._size += waiting.size
             self._held.append(waiting)
-            self._arm()
             return waiting
         if not whole:
             self._open_kind = None if message.is_last else type(message)
@@ -179,11 +183,12 @@ class Outbox:
         self._queue.append(waiting)
         if message.is_last and not whole:
             self._release_held()
-        self._flush()
-        if waiting.settled:
-            return None
-        self._arm()
-        return waiting
+        self._flush(waiting)
+        if not waiting.settled:
+            return waiting
+        if waiting.error is not None:
+            raise waiting.error
+        return None
 
     def _check_continues(self, message: Message) -> None:
         if self._open_kind is not type(message):
@@ -200,23 +205,45 @@ class Outbox:
                 self._open_kind = type(item)
             self._queue.append(waiting)
 
-    def _flush(self) -> None:
+    def _flush(self, own: Waiting | None = None) -> None:
+        """Hand over what waits, as far as the engine takes it; `own` is the caller's message."""
         if self._sending:
+            self._arm()
             return
         self._sending = True
         try:
             while self._queue and self._writable:
                 waiting = self._queue.popleft()
                 self._size -= waiting.size
-                if waiting.item is not None:
-                    self._hand_over(waiting.item)
-                waiting.settle()
+                self._take_turn(waiting, own)
                 self._disarm()
         finally:
             self._sending = False
-        if self._queue or self._held:
+        self._look_for_the_end()
+
+    def _take_turn(self, waiting: Waiting, own: Waiting | None) -> None:
+        """Hand one message over; an error is its sender's, not the engine's that takes more."""
+        try:
+            if waiting.item is not None:
+                self._hand_over(waiting.item)
+        except Exception as error:
+            if waiting.waiter is None and waiting is not own:
+                log.exception("a message that nobody waits for could not be sent")
+            self._take_back(waiting.item)
+            waiting.settle(error)
+        else:
+            waiting.settle()
+
+    def _take_back(self, item: Message | PreparedMessage | None) -> None:
+        """Note that a piece was not sent: its message is as far as it was before."""
+        if isinstance(item, Message) and not item.is_whole:
+            self._open_kind = None if item.is_first else type(item)
+            self._release_held()
+
+    def _look_for_the_end(self) -> None:
+        if self._queue:
             self._arm()
-        if not self._queue and self._on_drained is not None:
+        elif self._on_drained is not None:
             drained, self._on_drained = self._on_drained, None
             drained()
 
@@ -245,12 +272,12 @@ class Outbox:
 
     def _timed_out(self) -> None:
         self._timer = None
-        if not self._queue and not self._held:
+        if not self._queue:
             return
         if self._overflow is Overflow.TERMINATE or not self._drop_oldest():
             self._on_overflow()
         else:
-            self._arm()
+            self._look_for_the_end()
 
     def _make_room(self) -> None:
         """Apply the overflow policy before a message is added to a full buffer."""
