@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from turnout.close import CloseStatus
-from turnout.errors import ConnectionClosed
+from turnout.errors import ConnectionClosed, UsageError
 from turnout.messages import PingMessage
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ IDLE_STEPS = 4
 class PendingPing:
     """A ping on its way, and when it left."""
 
-    __slots__ = ("answered_at", "sent_at", "waiter")
+    __slots__ = ("answered_at", "payload", "sent_at", "waiter")
 
-    def __init__(self, sent_at: float, waiter: Waiter) -> None:
-        self.sent_at = sent_at
-        self.waiter = waiter
+    def __init__(self, payload: bytes, sent_at: float, waiter: Waiter) -> None:
+        self.payload: bytes = payload
+        self.sent_at: float = sent_at
+        self.waiter: Waiter = waiter
         self.answered_at: float | None = None
 
 
@@ -50,8 +51,8 @@ class Pings:
         """Register a ping that is about to be sent."""
         message = PingMessage(os.urandom(8) if payload is None else payload)
         if message.payload in self._pending:
-            raise ValueError("a ping with this payload is already on its way")
-        pending = PendingPing(self._runtime.time(), self._runtime.waiter())
+            raise UsageError("a ping with this payload is already on its way; choose another")
+        pending = PendingPing(message.payload, self._runtime.time(), self._runtime.waiter())
         self._pending[message.payload] = pending
         return message, pending
 
@@ -61,6 +62,11 @@ class Pings:
         if pending.answered_at is None:
             raise error()
         return pending.answered_at - pending.sent_at
+
+    def forget(self, pending: PendingPing) -> None:
+        """Wait no more for a ping; harmless when it was answered."""
+        if self._pending.get(pending.payload) is pending:
+            del self._pending[pending.payload]
 
     def received(self, payload: bytes) -> None:
         """Take a pong."""
@@ -103,7 +109,7 @@ class Keepalive:
         self._interval = options.ping_interval
         self._timeout = options.ping_timeout
         self._timer: Timer | None = None
-        self.heard = False
+        self.heard: bool = False
 
     def start(self) -> None:
         """Begin the first interval."""
@@ -135,7 +141,10 @@ class Keepalive:
 
 
 class IdleWatch:
-    """Closes a session with 1001 after `idle_timeout` without a data message either way."""
+    """Closes a session with 1001 after `idle_timeout` without a data message either way.
+
+    While this side holds the peer back, the peer is not idle: what it sends is not read.
+    """
 
     __slots__ = ("_quiet", "_runtime", "_session", "_timeout", "_timer", "active")
 
@@ -147,7 +156,7 @@ class IdleWatch:
         self._timeout = options.idle_timeout
         self._timer: Timer | None = None
         self._quiet = 0
-        self.active = False
+        self.active: bool = False
 
     def start(self) -> None:
         """Begin to watch."""
@@ -161,7 +170,8 @@ class IdleWatch:
             self._timer = None
 
     def _tick(self) -> None:
-        self._quiet = 0 if self.active else self._quiet + 1
+        busy = self.active or self._session._inbox.paused
+        self._quiet = 0 if busy else self._quiet + 1
         self.active = False
         if self._quiet >= IDLE_STEPS:
             self._session._closing.begin(IDLE_TIMED_OUT)

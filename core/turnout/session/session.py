@@ -236,11 +236,15 @@ class WebSocketSession:
     async def ping(self, payload: bytes | None = None) -> float:
         """Send a ping and wait for its pong; return the round trip in seconds.
 
-        Raises `ConnectionClosed` when the connection ends first.
+        Raises `ConnectionClosed` when the connection ends first, and `UsageError` for a payload
+        whose pong is still awaited; the default is a random one.
         """
         message, pending = self._pings.begin(payload)
-        await self._outbox.send(message)
-        return await self._pings.finish(pending, self._closing.error)
+        try:
+            await self._outbox.send(message)
+            return await self._pings.finish(pending, self._closing.error)
+        finally:
+            self._pings.forget(pending)
 
     async def pong(self, payload: bytes = b"") -> None:
         """Send an unsolicited pong, a heartbeat that needs no answer (RFC 6455 section 5.5.3)."""
