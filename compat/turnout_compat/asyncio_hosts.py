@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +43,8 @@ class Deadline:
         log.warning("the handler of session %s was cancelled: close_timeout", self._session.id)
         self._task.cancel()
 
-    def swallows(self) -> bool:
-        """Tell whether a cancellation was only this deadline's, and take it back."""
+    def take_back(self) -> bool:
+        """Undo the cancellation, if there was one; tell whether it was the only one."""
         return self._passed and self._task.uncancel() == 0
 
 
@@ -50,12 +52,28 @@ async def _run_in_task(session: WebSocketSession, life: Lifecycle) -> None:
     task = asyncio.current_task()
     assert task is not None
     deadline = Deadline(session, task)
-    session.start()
+    with _started(session):
+        try:
+            await life.run()
+        except asyncio.CancelledError:
+            if not deadline.take_back():
+                raise
+        else:
+            deadline.take_back()
+
+
+@contextlib.contextmanager
+def _started(session: WebSocketSession) -> Iterator[None]:
+    """Start a session; when its engine cannot, that is raised after the handler has had its end."""
+    failed: Exception | None = None
     try:
-        await life.run()
-    except asyncio.CancelledError:
-        if not deadline.swallows():
-            raise
+        session.start()
+    except Exception as error:
+        failed = error
+        session.connection.abort()
+    yield
+    if failed is not None:
+        raise failed
 
 
 class TaskHost(Host):
@@ -73,7 +91,7 @@ class TaskHost(Host):
         else:
             context = copy_context()
             running = self._run(session, prepared, context)
-            await self._runtime.loop.create_task(running, context=context)
+            await _join(self._runtime.loop.create_task(running, context=context))
 
     async def _run(
         self, session: WebSocketSession, prepared: PreparedHandler, context: Context
@@ -83,6 +101,20 @@ class TaskHost(Host):
         stepper = TaskStepper(self._runtime.loop, task, context)
         life = Lifecycle(prepared, session, session, SessionControl(session), stepper)
         await _run_in_task(session, life)
+
+
+async def _join(task: asyncio.Task[None]) -> None:
+    """Await a task; unlike `await` itself, a cancellation lets it begin before it reaches it."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            task.cancel()
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 class ThreadHost(Host):
@@ -101,36 +133,35 @@ class ThreadHost(Host):
         ended = self._runtime.loop.create_task(self._in_thread(life.run, name), name=name)
         overdue = asyncio.Event()
         session.on_deadline(overdue.set)
-        session.start()
-        await self._wait(session, ended, overdue)
-        if not ended.done():
-            log.error(
-                "thread %s still runs the handler of a session that is over: close_timeout", name
-            )
-            await self._in_thread(life.finish, f"{name}-closed")
+        ended.add_done_callback(lambda _: overdue.set())
+        with _started(session):
+            cancelled = await self._wait(session, overdue)
+            if ended.done():
+                ended.result()
+            else:
+                log.error(
+                    "thread %s still runs the handler of a session that is over: close_timeout",
+                    name,
+                )
+                await self._in_thread(life.finish, f"{name}-closed")
+            if cancelled is not None:
+                raise cancelled
 
     async def _in_thread(self, life: Any, name: str) -> None:
         await self._runtime.run_plain(lambda: drive(life()), name=name)
 
     async def _wait(
-        self,
-        session: WebSocketSession,
-        ended: asyncio.Task[None],
-        overdue: asyncio.Event,
-    ) -> None:
-        """Wait for the thread or for the deadline; a cancellation closes the session first."""
+        self, session: WebSocketSession, overdue: asyncio.Event
+    ) -> asyncio.CancelledError | None:
+        """Wait for the thread or the deadline; return a cancellation, which closes the session."""
         cancelled: asyncio.CancelledError | None = None
-        ended.add_done_callback(lambda _: overdue.set())
         while not overdue.is_set():
             try:
                 await overdue.wait()
             except asyncio.CancelledError as error:
                 cancelled = error
                 session.begin_close(GOING_AWAY)
-        if ended.done():
-            ended.result()
-        if cancelled is not None:
-            raise cancelled
+        return cancelled
 
 
 class GreenletHost(Host):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import types
 from asyncio.tasks import _enter_task, _leave_task  # the documented way for third-party loops
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from turnout.runtime import Waiter
@@ -34,25 +34,27 @@ class TaskStepper:
         self._task = task
         self._context = context
 
-    def step(self, coroutine: Coroutine[Any, Any, object]) -> Suspended | None:
+    def step(self, awaitable: Awaitable[object]) -> Suspended | None:
         """Return it with what it suspended on, or None when it has ended; raise what it raised."""
+        if not isinstance(awaitable, Coroutine):  # a future, say: there is nothing to step
+            return awaitable, _NOT_STARTED
         try:
             _enter_task(self._loop, self._task)
         except RuntimeError:  # the engine delivers from inside another task: let ours run it
-            return coroutine, _NOT_STARTED
+            return awaitable, _NOT_STARTED
         try:
-            return coroutine, self._context.run(coroutine.send, None)
+            return awaitable, self._context.run(awaitable.send, None)
         except StopIteration:
             return None
         finally:
             _leave_task(self._loop, self._task)
 
-    async def resume(self, coroutine: Coroutine[Any, Any, object], suspended_on: object) -> None:
-        """Run the rest of a stepped coroutine inside the task, which awaits this."""
+    async def resume(self, awaitable: Awaitable[object], suspended_on: object) -> None:
+        """Run the rest of what was stepped inside the task, which awaits this."""
         if suspended_on is _NOT_STARTED:
-            await coroutine
+            await awaitable
         else:
-            await _rest(coroutine, suspended_on)
+            await _rest(cast("Coroutine[Any, Any, object]", awaitable), suspended_on)
 
     async def park(self, waiter: Waiter, pending: Callable[[], Suspended | None]) -> None:
         """Wait; pass a cancellation on to a coroutine that suspended and was not taken over yet."""
@@ -65,19 +67,28 @@ class TaskStepper:
             await self._interrupt(*suspended, error)
 
     async def _interrupt(
-        self, coroutine: Coroutine[Any, Any, object], suspended_on: Any, error: BaseException
+        self, awaitable: Awaitable[object], suspended_on: Any, error: BaseException
     ) -> None:
         """Do to a suspended coroutine what `Task.cancel` does: cancel what it waits for.
 
         Returns when the coroutine survives that, as one inside `asyncio.timeout` does.
         """
         if suspended_on is _NOT_STARTED:
-            coroutine.close()
+            _discard(awaitable)
             raise error
+        coroutine = cast("Coroutine[Any, Any, object]", awaitable)
         if suspended_on is not None and suspended_on.cancel():
             await _rest(coroutine, suspended_on)
         else:
             await _rest(coroutine, suspended_on, error)
+
+
+def _discard(awaitable: Awaitable[object]) -> None:
+    """Give up what was not begun, as the end of the task that awaits it would."""
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
+    elif isinstance(awaitable, asyncio.Future):
+        awaitable.cancel()
 
 
 class _NotStarted:

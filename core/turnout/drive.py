@@ -47,7 +47,8 @@ def explain(error: Exception) -> Exception:
 
     asyncio raises it where it is called, so a handler's guard may see it before `drive` does.
     """
-    if not isinstance(error, RuntimeError) or "no running event loop" not in str(error):
+    # By its arguments: `str()` of an error is code of whoever wrote it, and may raise itself.
+    if not isinstance(error, RuntimeError) or error.args != ("no running event loop",):
         return error
     explained = ForeignAwaitableError(ADVICE)
     explained.__cause__ = error

@@ -49,14 +49,19 @@ class Upgrade:
     options: WebSocketOptions
     service: WebSocketService
     on_upgraded: Callable[[], Awaitable[None]] | None = field(default=None)
+    on_session: Callable[[], None] | None = field(default=None)
 
     async def run(self, connection: Connection) -> None:
         """Run the session over `connection`, whose 101 is on the wire, until all is over.
 
         Returns after `after_connection_closed`; handlers' exceptions are dealt with inside.
         """
-        if self.on_upgraded is not None:
-            await self.on_upgraded()
+        try:
+            if self.on_upgraded is not None:
+                await self.on_upgraded()
+        except BaseException:  # cancelled: no session will ever end this connection
+            connection.abort()
+            raise
         await self.service.run_session(self, connection)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from turnout.close import GOING_AWAY, NO_CLOSE_FRAME, NORMAL, SERVER_ERROR, CloseStatus
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Control", "Lifecycle", "SessionControl", "Stepper"]
 
-log = logging.getLogger("turnout.handler")
+log: logging.Logger = logging.getLogger("turnout.handler")
 
 
 class Control(ABC):
@@ -67,17 +67,17 @@ class SessionControl(Control):
 class Stepper(Protocol):
     """Runs a coroutine inside the connection's task up to its first suspension."""
 
-    def step(self, coroutine: Coroutine[Any, Any, object]) -> Suspended | None:
+    def step(self, awaitable: Awaitable[object]) -> Suspended | None:
         """Return it with what it suspended on, or None when it has ended; raise what it raised."""
 
-    async def resume(self, coroutine: Coroutine[Any, Any, object], suspended_on: object) -> None:
+    async def resume(self, awaitable: Awaitable[object], suspended_on: object) -> None:
         """Run the rest of it inside the connection's task, which awaits this."""
 
     async def park(self, waiter: Waiter, pending: Callable[[], Suspended | None]) -> None:
         """Wait; pass a cancellation that comes meanwhile on to what is pending."""
 
 
-Suspended = tuple[Coroutine[Any, Any, object], object]
+Suspended = tuple[Awaitable[object], object]
 
 
 class Lifecycle:
@@ -153,13 +153,15 @@ class Lifecycle:
         try:
             error = self._session.transport_error
             if error is not None:
-                await settle(self._handler.handle_transport_error(self._face, error))
-        except Exception:
-            log.exception("handle_transport_error of session %s raised", self._session.id)
+                await self._call("handle_transport_error", error)
+        finally:  # whatever came meanwhile, a cancellation too
+            await self._call("after_connection_closed", status)
+
+    async def _call(self, callback: str, argument: object) -> None:
         try:
-            await settle(self._handler.after_connection_closed(self._face, status))
+            await settle(getattr(self._handler, callback)(self._face, argument))
         except Exception:
-            log.exception("after_connection_closed of session %s raised", self._session.id)
+            log.exception("%s of session %s raised", callback, self._session.id)
 
     # Messages of a callback handler
 
@@ -225,10 +227,10 @@ class SteppedMessages:
 
     def _consume(self, message: Message) -> None:
         try:
-            coroutine = self._handle(self._session, message)
-            if coroutine is None:
+            result = self._handle(self._session, message)
+            if result is None:
                 return
-            self._pending = self._stepper.step(coroutine)
+            self._pending = self._stepper.step(result)
         except BaseException as error:  # raised again by the connection's task, in _park
             self._error = error
         else:
