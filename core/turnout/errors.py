@@ -120,8 +120,9 @@ class HandshakeRefused(TurnoutError):
             raise ValueError(f"a refusal needs a status from 300 to 599, not {status}")
         super().__init__(f"handshake refused with {status}")
         self.status = status
-        self.headers = Headers(headers).fields()  # here, where the traceback names who gave them
-        self.body = body.encode() if isinstance(body, str) else body
+        # Checked here, where the traceback names who gave them.
+        self.headers: list[tuple[str, str]] = Headers(headers).fields()
+        self.body: bytes = body.encode() if isinstance(body, str) else body
 
 
 class ConnectionClosed(TurnoutError):

@@ -233,7 +233,7 @@ class PathPattern:
         if not text.startswith("/"):
             raise ConfigurationError(f"a path pattern starts with a slash, unlike {text!r}")
         parts = text[1:].split("/")
-        self.text = text
+        self.text: str = text
         self._open = parts[-1] == "**"
         if self._open:
             parts.pop()

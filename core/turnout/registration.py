@@ -66,7 +66,7 @@ class WebSocketHandlerRegistration:
         self.prepared: PreparedHandler = prepare(
             handler, registry.decorate, bridge=bridge, async_runtime=async_runtime
         )
-        self.policy = OriginPolicy()
+        self.policy: OriginPolicy = OriginPolicy()
         self.interceptors: tuple[HandshakeInterceptor, ...] = ()
         self.handshake_handler: HandshakeHandler | None = None
         self._update_policy()

@@ -60,10 +60,12 @@ class WebSocketHandlerRegistry:
         allowed_origin_patterns: str | Iterable[str] = (),
         trusted_proxies: str | Iterable[str] = (),
     ) -> None:
-        self.options = options or WebSocketOptions()
-        self.handshake_handler = handshake_handler or HandshakeHandler()
-        self.policy = OriginPolicy.of(allowed_origins, allowed_origin_patterns, trusted_proxies)
-        self.origins = OriginPolicyTable()
+        self.options: WebSocketOptions = options or WebSocketOptions()
+        self.handshake_handler: HandshakeHandler = handshake_handler or HandshakeHandler()
+        self.policy: OriginPolicy = OriginPolicy.of(
+            allowed_origins, allowed_origin_patterns, trusted_proxies
+        )
+        self.origins: OriginPolicyTable = OriginPolicyTable()
         self._decorators = tuple(decorators)
         self._websockets: PathTable[WebSocketHandlerRegistration] = PathTable()
         self._http: PathTable[HttpRegistration] = PathTable()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WebSocketService"]
 
-log = logging.getLogger("turnout.service")
+log: logging.Logger = logging.getLogger("turnout.service")
 
 
 class WebSocketService:
@@ -43,7 +43,7 @@ class WebSocketService:
         self.registry = registry
         self.strategy = strategy
         self.runtime = runtime
-        self.draining = False
+        self.draining: bool = False
         self._handshakes = 0
         self._sessions: dict[str, WebSocketSession] = {}
         self._drained: list[Waiter] = []

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ class Installation:
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installation:
-    """Return a fresh environment with the wheel installed."""
-    return Installation(tmp_path_factory.mktemp("installation"), wheel)
+def install(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Callable[[], Installation]:
+    """Return a function that makes a fresh environment with the wheel installed."""
+    return lambda: Installation(tmp_path_factory.mktemp("installation"), wheel)
+
+
+@pytest.fixture(scope="session")
+def installation(install: Callable[[], Installation]) -> Installation:
+    """Return an environment with the wheel, for tests that leave it as it is."""
+    return install()

@@ -9,18 +9,20 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.packaging.conftest import Installation
 
 THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 
 
 @pytest.fixture(scope="module")
-def run(
-    tmp_path_factory: pytest.TempPathFactory, installation: object, wheel: Path
-) -> Callable[..., str]:
+def run(install: Callable[[], Installation], wheel: Path) -> Callable[..., str]:
     """Return what runs a program of an environment that holds turnout and the outside strategy."""
-    environment = type(installation)(tmp_path_factory.mktemp("third-party"), wheel)  # type: ignore[call-arg]
+    environment = install()
     python = str(environment.bin / "python")
     environment.run("python", "-m", "pip", "install", "--quiet", f"{wheel}[conformance]")
     environment.run("python", "-m", "pip", "install", "--quiet", "--no-deps", str(THIRD_PARTY))

@@ -10,9 +10,12 @@ import zipfile
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.packaging.conftest import Installation
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -37,12 +40,6 @@ FOREIGN = {
     "turnout_adapters",
     "turnout_compat",
 }
-
-
-class Environment(Protocol):
-    """The environment of the fixture `installation`."""
-
-    def run(self, program: str, *arguments: str) -> str: ...
 
 
 def names(wheel: Path) -> set[str]:
@@ -99,7 +96,7 @@ def test_sdist_holds_what_the_tests_need(sdist: Path) -> None:
 
 @pytest.mark.timeout(180)
 def test_importing_turnout_loads_no_engine_and_no_concurrency_model(
-    installation: Environment,
+    installation: Installation,
 ) -> None:
     loaded = {
         name.partition(".")[0] for name in json.loads(installation.run("python", "-c", LOADED))
@@ -109,7 +106,7 @@ def test_importing_turnout_loads_no_engine_and_no_concurrency_model(
 
 
 @pytest.mark.timeout(180)
-def test_base_install_needs_wsproto_and_h11_only(installation: Environment) -> None:
+def test_base_install_needs_wsproto_and_h11_only(installation: Installation) -> None:
     listed = json.loads(installation.run("python", "-m", "pip", "list", "--format=json"))
     assert {package["name"] for package in listed} - {"pip", "setuptools"} == {
         "turnout",
@@ -119,6 +116,6 @@ def test_base_install_needs_wsproto_and_h11_only(installation: Environment) -> N
 
 
 @pytest.mark.timeout(180)
-def test_the_command_line_runs_from_the_base_install(installation: Environment) -> None:
+def test_the_command_line_runs_from_the_base_install(installation: Installation) -> None:
     assert "usage: turnout" in installation.run("turnout", "--help")
     assert "wsproto" in installation.run("turnout", "engines")

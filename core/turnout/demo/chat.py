@@ -151,6 +151,6 @@ def tidy(text: str, what: str, limit: int) -> str:
 
 PAGE = Page("page.html")
 
-registry = WebSocketHandlerRegistry()
+registry: WebSocketHandlerRegistry = WebSocketHandlerRegistry()
 registry.add_handler(Chat(), "/chat", options=WebSocketOptions(max_text_size=8 * 1024))
 registry.add_http_handler(PAGE, "/")  # the page comes from the same port

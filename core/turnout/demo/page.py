@@ -21,9 +21,9 @@ class Page:
     """
 
     def __init__(self, name: str) -> None:
-        self.body = Path(__file__).with_name(name).read_bytes()
-        self.tag = f'"{hashlib.sha256(self.body).hexdigest()[:16]}"'
-        self.fields = [
+        self.body: bytes = Path(__file__).with_name(name).read_bytes()
+        self.tag: str = f'"{hashlib.sha256(self.body).hexdigest()[:16]}"'
+        self.fields: list[tuple[str, str]] = [
             ("Cache-Control", "no-cache"),
             ("Content-Security-Policy", _policy(self.body)),
             ("Cross-Origin-Opener-Policy", "same-origin"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from turnout.close import SERVER_ERROR
@@ -25,7 +25,7 @@ __all__ = [
     "unwrap",
 ]
 
-log = logging.getLogger("turnout.handler")
+log: logging.Logger = logging.getLogger("turnout.handler")
 
 
 class WebSocketHandlerDecorator(WebSocketHandler):
@@ -38,8 +38,8 @@ class WebSocketHandlerDecorator(WebSocketHandler):
 
     def __init__(self, delegate: AnyHandler) -> None:
         self.delegate = delegate
-        self.sub_protocols = delegate.sub_protocols
-        self.allowed_origins = delegate.allowed_origins
+        self.sub_protocols: Sequence[str] = delegate.sub_protocols
+        self.allowed_origins: Sequence[str] = delegate.allowed_origins
         for name in CALLBACKS:
             own = getattr(type(self), name, None)
             inherited = getattr(WebSocketHandlerDecorator, name, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from turnout.errors import UsageError
@@ -36,9 +36,9 @@ class PerConnectionWebSocketHandler(WebSocketHandler):
             )
         self._factory = factory
         self.prototype = found
-        self.sub_protocols = found.sub_protocols
-        self.allowed_origins = found.allowed_origins
-        self.supports_partial_messages = found.supports_partial_messages  # type: ignore[misc]  # per object here
+        self.sub_protocols: Sequence[str] = found.sub_protocols
+        self.allowed_origins: Sequence[str] = found.allowed_origins
+        self.supports_partial_messages: bool = found.supports_partial_messages  # type: ignore[misc]  # per object here
         self._handlers: dict[str, WebSocketHandler] = {}
 
     def __len__(self) -> int:

@@ -79,7 +79,7 @@ class HandshakeHandler:
         for name in names:
             if not _TOKEN_TEXT.match(name):
                 raise ConfigurationError(f"not the name of a sub-protocol: {name!r}")
-        self.sub_protocols = tuple(names)
+        self.sub_protocols: tuple[str, ...] = tuple(names)
         self.require_sub_protocol = require_sub_protocol
 
     # The request itself

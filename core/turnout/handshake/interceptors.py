@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HandshakeInterceptor", "InterceptorChain", "prepare_interceptors"]
 
-log = logging.getLogger("turnout.handshake")
+log: logging.Logger = logging.getLogger("turnout.handshake")
 
 
 class HandshakeInterceptor:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Negotiated", "accept_key", "response_headers"]
 
-log = logging.getLogger("turnout.handshake")
+log: logging.Logger = logging.getLogger("turnout.handshake")
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 # Not for interceptors to set: they belong to the handshake, or frame a body that a 101 has not.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_request", "log_refusal", "logged_refusal", "refuse"]
 
-log = logging.getLogger("turnout.handshake")
+log: logging.Logger = logging.getLogger("turnout.handshake")
 
 PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 

@@ -21,9 +21,9 @@ class BlockingRequest:
     def __init__(self, request: ServerHttpRequest, runtime: Runtime) -> None:
         self._request = request
         self._call = runtime.call_blocking
-        self.native = request.native
-        self.attributes = request.attributes
-        self.path_variables = request.path_variables
+        self.native: Any = request.native
+        self.attributes: dict[str, Any] = request.attributes
+        self.path_variables: dict[str, str] = request.path_variables
 
     @property
     def method(self) -> str:
@@ -95,7 +95,7 @@ class BlockingResponse:
     def __init__(self, response: ServerHttpResponse, runtime: Runtime) -> None:
         self._response = response
         self._call = runtime.call_blocking
-        self.headers = response.headers
+        self.headers: Headers = response.headers
 
     @property
     def started(self) -> bool:

@@ -17,7 +17,7 @@ class ServerHttpResponse(ABC):
     """
 
     def __init__(self) -> None:
-        self.headers = Headers()
+        self.headers: Headers = Headers()
         self.status: int | None = None
         self.started = False
 

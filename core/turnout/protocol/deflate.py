@@ -53,7 +53,7 @@ class Inflater(Extension):
         self._fed = False
         self._compressed = False
         self._in_control_frame = False
-        self.budget = 0
+        self.budget: int = 0
         self.error: ProtocolError | None = None
 
     def enabled(self) -> bool:
@@ -147,7 +147,7 @@ class Deflater:
     __slots__ = ("_stream", "parameters")
 
     def __init__(self, parameters: DeflateParameters) -> None:
-        self.parameters = parameters
+        self.parameters: DeflateParameters = parameters
         self._stream: zlib._Compress | None = None
 
     def deflate(self, payload: bytes, *, is_last: bool = True) -> bytes:

@@ -27,8 +27,8 @@ class SizeLimits:
     def __init__(self, options: WebSocketOptions, partial: bool) -> None:
         self._partial = partial
         self._total = _limit(options.max_total_size)
-        self.text = self._of_one_frame(_limit(options.max_text_size))
-        self.binary = self._of_one_frame(_limit(options.max_binary_size))
+        self.text: int = self._of_one_frame(_limit(options.max_text_size))
+        self.binary: int = self._of_one_frame(_limit(options.max_binary_size))
 
     def _of_one_frame(self, limit: int) -> int:
         return min(limit, self._total) if self._partial else limit

@@ -31,7 +31,7 @@ class PreparedMessage:
     def __init__(self, message: DataMessage) -> None:
         if not message.is_whole:
             raise UsageError("only whole messages can be sent to many connections")
-        self.message = message
+        self.message: DataMessage = message
         self._opcode, self._payload = opcode_and_payload(message)
         self._frames: dict[_Setting, bytes] = {}
 

@@ -62,7 +62,7 @@ class Reassembler:
         self._first = 0
         self._length = 0
         self._unfed = b""
-        self.in_message = False
+        self.in_message: bool = False
 
     def begin(self, header: FrameHeader) -> None:
         """Take the header of a frame; raise `ProtocolError` when such a frame may not come."""

@@ -47,8 +47,8 @@ class Inbox(ABC):
         self._limit = limit
         self._messages: deque[Message] = deque()
         self._size = 0
-        self.paused = False
-        self.ended = False
+        self.paused: bool = False
+        self.ended: bool = False
         self.consumer: Callable[[Message], None] | None = None
         """Takes a message at once, when nothing is waiting before it."""
         self.on_end: Callable[[], None] | None = None

@@ -20,6 +20,7 @@ class EventLog:
     """Reads the subject's pipe in a thread of its own; `write_end` is for the server's process."""
 
     def __init__(self) -> None:
+        self.write_end: int
         self._read_end, self.write_end = os.pipe()
         self._events: list[Event] = []
         self._changed = threading.Condition()

@@ -17,7 +17,7 @@ __all__ = ["both_colours", "marks_of", "requires", "rule", "slow"]
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
-both_colours = pytest.mark.parametrize("colour", ["async", "plain"])
+both_colours: pytest.MarkDecorator = pytest.mark.parametrize("colour", ["async", "plain"])
 
 
 def rule(row: Row, text: str) -> Callable[[Test], Test]:

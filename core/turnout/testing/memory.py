@@ -47,7 +47,7 @@ class MemoryClient:
 
     def __init__(self, connection: MemoryConnection, answer: HttpResponse) -> None:
         self._connection = connection
-        self.headers = answer.headers
+        self.headers: Headers = answer.headers
 
     def __aiter__(self) -> MemoryClient:
         return self

@@ -18,6 +18,7 @@ from turnout.testing.memory_http import CLIENT, SERVER, MemoryResponse
 
 if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
+    from turnout.http.request import Address
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
 
@@ -34,12 +35,12 @@ class MemoryConnection(Connection):
     task: as with a socket.
     """
 
-    local_address = SERVER
-    remote_address = CLIENT
+    local_address: Address = SERVER
+    remote_address: Address = CLIENT
 
     def __init__(self, upgrade: Upgrade, begun: asyncio.Event) -> None:
         self.native = self
-        self.sub_protocol = upgrade.sub_protocol
+        self.sub_protocol: str | None = upgrade.sub_protocol
         self.status: CloseStatus | None = None
         self._loop = asyncio.get_running_loop()
         self._incoming = Incoming(SizeLimits(upgrade.options, upgrade.handler.partial), upgrade)

@@ -84,7 +84,7 @@ class MemoryResponse(ServerHttpResponse):
         self._gone = asyncio.Event()
         self.connection: MemoryConnection | None = None
         """Set when the answer is a 101."""
-        self.begun = asyncio.Event()
+        self.begun: asyncio.Event = asyncio.Event()
         """Set when the session of `connection` has begun."""
 
     @property
@@ -96,7 +96,7 @@ class MemoryResponse(ServerHttpResponse):
         """Keep a 101."""
         self._fields = Headers(headers)
         self._code = 101
-        self.started = True
+        self.started: bool = True
 
     async def send(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         """Keep a whole response."""

@@ -79,14 +79,14 @@ class Server:
 
     def __init__(self, command: ServerCommand, *, timeout: float = 2 * DEADLINE) -> None:
         self.command = command
-        self.events = EventLog()
+        self.events: EventLog = EventLog()
         self._output = _Lines()
         self._errors = _Lines()
-        self.process = _start(command, self.events.write_end)
+        self.process: subprocess.Popen[str] = _start(command, self.events.write_end)
         self.events.started()
         self._output.read(self.process.stdout)
         self._errors.read(self.process.stderr)
-        self.address = self._wait_until_it_listens(timeout)
+        self.address: Address = self._wait_until_it_listens(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +144,7 @@ class Server:
             raise error from None
         assert found is not None
         scheme, host, port, path = found.groups()
-        self.secure = scheme == "wss"
+        self.secure: bool = scheme == "wss"
         return path or (host.strip("[]"), int(port))
 
 

@@ -32,8 +32,8 @@ class ByteStream:
         receive_buffer: int | None = None,
     ) -> None:
         self.timeout = timeout
-        self.buffer = bytearray()
-        self.socket = _connect(address, timeout, receive_buffer)
+        self.buffer: bytearray = bytearray()
+        self.socket: socket.socket = _connect(address, timeout, receive_buffer)
         if tls is not None:
             name = "localhost" if isinstance(address, str) else address[0]
             self.socket = tls.wrap_socket(self.socket, server_hostname=name)

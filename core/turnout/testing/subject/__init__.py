@@ -122,4 +122,6 @@ def _add_bridges(registry: WebSocketHandlerRegistry) -> None:
     registry.websocket("/bridge/asyncio", async_runtime="asyncio")(async_handlers.act)
 
 
-registry = build_registry(frozenset(os.environ.get(WITHOUT_VARIABLE, "").split(",")))
+registry: WebSocketHandlerRegistry = build_registry(
+    frozenset(os.environ.get(WITHOUT_VARIABLE, "").split(","))
+)

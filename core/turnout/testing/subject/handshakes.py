@@ -118,7 +118,7 @@ def _refuse(how: str, response: ServerHttpResponse) -> bool:
     return how != "false"
 
 
-INTERCEPTORS = {
+INTERCEPTORS: dict[str, tuple[type[HandshakeInterceptor], type[HandshakeInterceptor]]] = {
     "async": (AsyncMarking, AsyncRefusing),
     "plain": (PlainMarking, PlainRefusing),
 }

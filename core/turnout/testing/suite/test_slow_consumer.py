@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from turnout.testing.client import Connect, RawClient
 from turnout.testing.frames import CLOSE
@@ -10,7 +11,7 @@ from turnout.testing.marks import both_colours, rule, slow
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
-NARROW = {"receive_buffer": 4096, "timeout": 20.0}
+NARROW: dict[str, Any] = {"receive_buffer": 4096, "timeout": 20.0}
 SIZE, COUNT = 100_000, 200  # 20 MB: more than the buffers of two sockets and the session hold
 
 
