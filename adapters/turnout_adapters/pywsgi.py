@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -62,6 +61,8 @@ class PywsgiRequest(ServerHttpRequest):
         super().__init__()
         self.native = environ
         self.handler = handler
+        self._target: str | None = None
+        self._headers: Headers | None = None
 
     @property
     def method(self) -> str:
@@ -78,13 +79,15 @@ class PywsgiRequest(ServerHttpRequest):
         """`https` on a server with TLS."""
         return cast("str", self.native["wsgi.url_scheme"])
 
-    @cached_property
+    @property
     def target(self) -> str:
         """The request target as sent; of an absolute one, what follows the authority."""
-        sent = self._rebuilt_target if self.handler is None else cast("str", self.handler.path)
-        if not sent.startswith(("http://", "https://")):
-            return sent
-        return "/" + sent.split("/", 3)[3] if sent.count("/") > 2 else "/"
+        if self._target is None:
+            sent = self._rebuilt_target if self.handler is None else cast("str", self.handler.path)
+            if sent.startswith(("http://", "https://")):
+                sent = "/" + sent.split("/", 3)[3] if sent.count("/") > 2 else "/"
+            self._target = sent
+        return self._target
 
     @property
     def _rebuilt_target(self) -> str:
@@ -94,12 +97,15 @@ class PywsgiRequest(ServerHttpRequest):
         target = quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~")
         return f"{target}?{query}" if query else target
 
-    @cached_property
+    @property
     def headers(self) -> Headers:
         """The header fields."""
-        if self.handler is not None:
-            return Headers.trusted((n, _unfold(v)) for n, v in self.handler.headers.items())
-        return Headers.trusted(_fields_of(self.native))
+        if self._headers is None:
+            fields = _fields_of(self.native)
+            if self.handler is not None:
+                fields = ((name, _unfold(v)) for name, v in self.handler.headers.items())
+            self._headers = Headers.trusted(fields)
+        return self._headers
 
     @property
     def remote_address(self) -> Address | None:
@@ -147,7 +153,7 @@ class PywsgiRequest(ServerHttpRequest):
         return bytes(body)
 
     def _read_piece(self, size: int, taken: int) -> bytes:
-        source = self.native["wsgi.input"]
+        source: Any = self.native["wsgi.input"]
         if self.handler is not None:
             source = self.handler.wsgi_input
         elif not self.native.get("wsgi.input_terminated"):  # the bare reader of an upgrade request

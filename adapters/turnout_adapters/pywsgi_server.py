@@ -97,9 +97,8 @@ def _termination() -> Iterator[gevent.event.Event]:
 class PatientServer(WSGIServer):
     """A pywsgi server that knows which connections are idle and which are being answered."""
 
-    application: GeventApplication
-
     def __init__(self, listener: Any, application: GeventApplication, **keywords: Any) -> None:
+        self.turnout = application
         self.waiting: set[greenlet] = set()
         self.answering: set[greenlet] = set()
         self.all_answered = gevent.event.Event()
@@ -121,9 +120,10 @@ class PatientServer(WSGIServer):
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:
         """Shake hands for TLS within the time of a request; a peer that cannot is let go."""
         try:
-            with gevent.Timeout(self.head_timeout, RequestTimedOut):
+            # An OSError, as gevent's TLS socket closes itself for those only.
+            with gevent.Timeout(self.head_timeout, TimeoutError):
                 tls_socket = self.shake_hands(client_socket)
-        except (OSError, RequestTimedOut) as error:
+        except OSError as error:
             log.debug("no TLS with %s: %s", address, error)
             return None
         with tls_socket:
@@ -134,9 +134,9 @@ class PatientServer(WSGIServer):
         self.is_stopping = True
         self.close()
         gevent.killall(list(self.waiting), block=False)
-        limit = self.application.service.registry.options.close_timeout
+        limit = self.turnout.service.registry.options.close_timeout
         latest = time.monotonic() + limit
-        self.application.drain()
+        self.turnout.drain()
         left = max(0.0, latest - time.monotonic())
         with suppress(RequestTimedOut), gevent.Timeout(left, RequestTimedOut):
             self._wait_until_answered()
@@ -155,32 +155,35 @@ class RequestTimedOut(BaseException):
 class TimedHandler(WSGIHandler):
     """A pywsgi handler that waits for a request only so long, and logs no secrets."""
 
-    server: PatientServer
+    @property
+    def patient(self) -> PatientServer:
+        """The server, by what it is."""
+        return cast("PatientServer", self.server)
 
     def handle_one_request(self) -> Any:
         """Read and answer one request; end the connection when it does not come."""
-        if self.server.is_stopping:
+        if self.patient.is_stopping:
             return None
         current = getcurrent()
-        self.server.waiting.add(current)
-        self._limit = gevent.Timeout.start_new(self.server.head_timeout, RequestTimedOut)
+        self.patient.waiting.add(current)
+        self._limit = gevent.Timeout.start_new(self.patient.head_timeout, RequestTimedOut)
         try:
             return super().handle_one_request()
         except RequestTimedOut:
             return None
         finally:
             self._limit.close()
-            self.server.waiting.discard(current)
-            self.server.answering.discard(current)
-            if not self.server.answering:
-                self.server.all_answered.set()
+            self.patient.waiting.discard(current)
+            self.patient.answering.discard(current)
+            if not self.patient.answering:
+                self.patient.all_answered.set()
 
     def get_environ(self) -> dict[str, Any]:
         """Return the environ; the request has arrived."""
         self._limit.close()
         current = getcurrent()
-        self.server.waiting.discard(current)
-        self.server.answering.add(current)
+        self.patient.waiting.discard(current)
+        self.patient.answering.add(current)
         return super().get_environ()
 
     def format_request(self) -> str:

@@ -31,7 +31,7 @@ class HangupWatch:
         self._on_hangup = on_hangup
         self._poller = _poller(sock)
         self._peeking: Any = None if self._poller is not None else _duplicate(sock)
-        watched = self._poller if self._peeking is None else self._peeking
+        watched: Any = self._poller if self._peeking is None else self._peeking
         self._watcher = hub.loop.io(watched.fileno(), READ)
         self._watcher.start(self._look)
         self._look()
