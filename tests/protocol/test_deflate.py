@@ -121,6 +121,17 @@ def test_context_takeover_makes_the_second_message_smaller() -> None:
     assert len(without.encode(message)) > 1000
 
 
+@pytest.mark.parametrize("memory_level", [1, 5, 9])
+def test_the_agreed_window_and_memory_are_used(memory_level: int) -> None:
+    payload = " ".join(f"{number:b}" for number in range(20_000)).encode()
+    compressor = zlib.compressobj(wbits=-10, memLevel=memory_level)
+    expected = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    driver = make_driver(DeflateParameters(10, 12, memory_level=memory_level))
+    [(first, sent)] = sent_frames(driver.encode(BinaryMessage(payload)))
+    assert first == 0xC2
+    assert sent + TAIL == expected
+
+
 def test_client_without_context_takeover_leaves_no_window_behind() -> None:
     driver = make_driver(replace(PARAMETERS, client_no_context_takeover=True))
     feed(driver, Client(context=False).message(TEXT, b"hello"))
@@ -320,12 +331,12 @@ def test_flood_of_final_blocks() -> None:
 
 
 def test_empty_payload_that_claims_to_be_compressed() -> None:
-    data = [frame(TEXT, b"", rsv=RSV1), frame(TEXT, compressed(b"x"), rsv=RSV1)]
-    assert feed(make_driver(), *data, data[0]) == [
-        TextMessage(""),
-        TextMessage("x"),
-        TextMessage(""),
-    ]
+    """RFC 7692 section 7.2.3.6 wants one byte; none at all is taken for the same."""
+    client = Client()
+    empty = frame(TEXT, b"", rsv=RSV1)
+    data = [empty, client.message(TEXT, b"x"), empty, client.message(TEXT, b"x" * 9), empty]
+    expected = [TextMessage(text) for text in ("", "x", "", "x" * 9, "")]
+    assert feed(make_driver(), *data) == expected
 
 
 # Limits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.driver import CloseReceived, Driver, Failed
@@ -10,6 +10,7 @@ from turnout.session.connection import Connection
 
 if TYPE_CHECKING:
     from turnout.close import CloseStatus
+    from turnout.http.request import Address
     from turnout.options import WebSocketOptions
     from turnout.protocol.driver import Event
     from turnout.protocol.extensions import DeflateParameters
@@ -49,9 +50,9 @@ class StandardConnection(Connection):
         partial: bool = False,
         early_data: bytes = b"",
     ) -> None:
-        self.native = transport.native
-        self.local_address = transport.local_address
-        self.remote_address = transport.remote_address
+        self.native: Any = transport.native
+        self.local_address: Address | None = transport.local_address
+        self.remote_address: Address | None = transport.remote_address
         self._transport = transport
         self._driver = Driver(options, deflate, partial)
         self._driver.receive_data(early_data)
@@ -93,7 +94,6 @@ class StandardConnection(Connection):
         """Write the close frame; 1005 stands for one without a code."""
         self._write(self._driver.encode_close(status))
         self._close_sent = True
-        self._late_pong = None
         self.resume_reading()
 
     def pause_reading(self) -> None:

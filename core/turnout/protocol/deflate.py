@@ -24,7 +24,6 @@ __all__ = ["Deflater", "Inflater", "largest_deflated"]
 
 # What a sender strips from the end of a message and a receiver puts back (section 7.2.1).
 TAIL: Final = b"\x00\x00\xff\xff"
-EMPTY_BLOCK: Final = b"\x00"
 # An ended stream costs a new zlib object and a copy of what follows it, for two bytes of input.
 MAX_STREAMS_IN_A_MESSAGE: Final = 64
 _ONLY_RSV1 = RsvBits(True, False, False)
@@ -130,12 +129,9 @@ class Inflater(Extension):
 
     def _finish(self) -> bytes:
         # After a final block, or after nothing at all, no block is open that the tail could end.
-        if self._stream is not None and self._fed:
-            # The tail is the end of an empty block: if it inflates, the message was cut short.
-            if self._stream.decompress(TAIL, 1):
-                raise InvalidPayloadError("a compressed message that ends within a block")
-            if self._stream.eof:
-                self._stream = None
+        # Else it is the end of an empty block: if it inflates, the message was cut short.
+        if self._stream is not None and self._fed and self._stream.decompress(TAIL, 1):
+            raise InvalidPayloadError("a compressed message that ends within a block")
         if not self._keeps_context:
             self._stream = None
         return b""
@@ -158,8 +154,7 @@ class Deflater:
             return deflated
         if self.parameters.server_no_context_takeover:
             self._stream = None
-        # zlib writes nothing for an empty message after a flush (RFC 7692 section 7.2.3.6).
-        return deflated[: -len(TAIL)] or EMPTY_BLOCK
+        return deflated[: -len(TAIL)]
 
     def forget(self) -> None:
         """Refer to nothing sent so far.
