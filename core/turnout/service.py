@@ -6,10 +6,10 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from turnout.close import CloseStatus
-from turnout.errors import ConnectionClosed, HandshakeRefused
+from turnout.close import GOING_AWAY, CloseStatus
+from turnout.errors import BodyTooLargeError, ConnectionClosed, HandshakeRefused
 from turnout.handshake.interceptors import InterceptorChain
-from turnout.handshake.refusal import describe_request, log_refusal, refuse
+from turnout.handshake.refusal import describe_request, logged_refusal, refuse
 from turnout.http.blocking import BlockingRequest, BlockingResponse
 from turnout.runtime import set_current_runtime, settle
 from turnout.session.session import WebSocketSession
@@ -44,6 +44,7 @@ class WebSocketService:
         self.strategy = strategy
         self.runtime = runtime
         self.draining: bool = False
+        self._closing_with = GOING_AWAY
         self._handshakes = 0
         self._sessions: dict[str, WebSocketSession] = {}
         self._drained: list[Waiter] = []
@@ -86,7 +87,9 @@ class WebSocketService:
         set_current_runtime(self.runtime)
         websocket = self.registry.find(request.raw_path)
         http = self.registry.find_http(request.raw_path)
-        if http is not None and (websocket is None or not asks_for_upgrade(request)):
+        if http is not None and websocket is None and request.method == "CONNECT":
+            await response.send(501)  # a success would make this connection a tunnel
+        elif http is not None and (websocket is None or not asks_for_upgrade(request)):
             request.path_variables = http[1]
             await self._answer(request, response, http[0])
         elif websocket is not None:
@@ -108,12 +111,17 @@ class WebSocketService:
         pending = _Pending(self)
         try:
             await self._upgrade(request, response, registration, pending)
+        except ConnectionClosed:
+            log.debug("the client went before its handshake was complete")
+            raise
         except HandshakeRefused as refused:
-            await response.send(refused.status, refused.headers, refused.body)
+            if not response.started:  # else an interceptor has answered by itself
+                await response.send(refused.status, refused.headers, refused.body)
         except Exception:
-            log.exception("a handshake failed; answered 500 (%s)", describe_request(request))
             if response.started:
+                log.exception("an upgrade failed (%s)", describe_request(request))
                 raise
+            log.exception("a handshake failed; answered 500 (%s)", describe_request(request))
             await response.send(500)
         finally:
             pending.settle()
@@ -129,6 +137,7 @@ class WebSocketService:
         options, prepared = registration.options, registration.prepared
         origins = registration.policy_for(request.raw_path)
         handshake.check(request, self.strategy.supported_versions, origins)
+        self._check_draining(request)
         self._check_room(request, options.max_connections)
         attributes: dict[str, Any] = {}
         chain = InterceptorChain(registration.interceptors, request, response, prepared.original)
@@ -137,11 +146,7 @@ class WebSocketService:
             negotiated = await handshake.negotiate(
                 request, response, prepared, attributes, options, self.strategy.capabilities
             )
-
-            async def upgraded() -> None:
-                pending.settle()
-                await chain.after(None)
-
+            self._check_draining(request)
             upgrade = Upgrade(
                 uri=request.uri,
                 headers=request.headers.copy(),
@@ -155,26 +160,28 @@ class WebSocketService:
                 handler=prepared,
                 options=options,
                 service=self,
-                on_upgraded=upgraded,
+                on_upgraded=lambda: chain.after(None),
+                on_session=pending.settle,
             )
             await self.strategy.upgrade(request, response, upgrade)
         except BaseException as error:
             await chain.after(error)  # does nothing once the 101 was reported
             raise
 
-    def _check_room(self, request: ServerHttpRequest, limit: int | None) -> None:
-        try:
-            if self.draining:
+    def _check_draining(self, request: ServerHttpRequest) -> None:
+        if self.draining:
+            with logged_refusal(request, type(self).__qualname__):
                 refuse(503, "The server is shutting down.", headers=[("Connection", "close")])
-            if limit is not None and len(self._sessions) + self._handshakes > limit:
+
+    def _check_room(self, request: ServerHttpRequest, limit: int | None) -> None:
+        if limit is not None and len(self._sessions) + self._handshakes > limit:
+            with logged_refusal(request, type(self).__qualname__):
                 refuse(503, "The server has as many connections as it takes.")
-        except HandshakeRefused as refused:
-            log_refusal(request, refused, type(self).__qualname__)
-            raise
 
     def handshake_settled(self) -> None:
         """Note that a handshake has become a session, or never will."""
         self._handshakes -= 1
+        self._wake_drained()
 
     async def run_session(self, upgrade: Upgrade, connection: Connection) -> None:
         """Run a session from its first message to the end of its handler."""
@@ -182,16 +189,17 @@ class WebSocketService:
         connection.session = session
         self._sessions[session.id] = session
         self.registry.note_session(session)
+        if upgrade.on_session is not None:
+            upgrade.on_session()
         if self.draining:
-            session.begin_close(CloseStatus(1001))
+            session.begin_close(self._closing_with)
         try:
             await self.runtime.host(upgrade.handler).run(session, upgrade.handler)
         finally:
             session.finished()
             del self._sessions[session.id]
             self.registry.forget_session(session)
-            if not self._sessions:
-                self._wake_drained()
+            self._wake_drained()
 
     # Plain HTTP
 
@@ -215,13 +223,14 @@ class WebSocketService:
         except ConnectionClosed:
             log.debug("the client went before its answer was complete")
             raise
-        except HandshakeRefused as refused:
-            await response.send(refused.status, refused.headers, refused.body)
-        except Exception:
-            log.exception("an HTTP handler raised (%s)", describe_request(request))
+        except Exception as error:
+            refused = _refusal_of(error)
+            if refused is None:
+                log.exception("an HTTP handler raised (%s)", describe_request(request))
+                refused = HandshakeRefused(500)
             if response.started:
                 raise
-            await response.send(500)
+            await response.send(refused.status, refused.headers, refused.body)
         else:
             if not response.started:
                 log.error("an HTTP handler answered nothing (%s)", describe_request(request))
@@ -232,31 +241,42 @@ class WebSocketService:
     async def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
         """Refuse new handshakes, close every session, and return when all are over.
 
-        Each session has its own `close_timeout` for the peer and the handler; after `timeout`
-        seconds (default: none of its own) what is left is cut and no longer waited for. Raises
-        `InvalidCloseError` for a code or reason that may not be sent.
+        Handshakes under way are refused, or become sessions that are closed. Each session has its
+        own `close_timeout` for the peer and the handler; after `timeout` seconds (default: none of
+        its own) what is left is cut and no longer waited for. Raises `InvalidCloseError` for a code
+        or reason that may not be sent.
         """
-        status = CloseStatus(code, reason).check_sendable()
+        self._closing_with = CloseStatus(code, reason).check_sendable()
         self.draining = True
         for session in list(self._sessions.values()):
-            session.begin_close(status)
-        if not self._sessions:
-            return
-        waiter = self.runtime.waiter()
-        self._drained.append(waiter)
-        longest = max(s.options.close_timeout for s in self._sessions.values())
-        limit = longest + GRACE if timeout is None else timeout
-        timer = self.runtime.call_later(limit, waiter.wake)
-        await waiter
-        timer.cancel()
+            session.begin_close(self._closing_with)
+        if not self._is_drained:
+            await self._wait_until_drained(timeout)
         for session in list(self._sessions.values()):
             log.warning("session %s did not end while draining; it is cut", session.id)
             session.connection.abort()
 
+    @property
+    def _is_drained(self) -> bool:
+        return not self._sessions and not self._handshakes
+
+    async def _wait_until_drained(self, timeout: float | None) -> None:
+        timeouts = (session.options.close_timeout for session in self._sessions.values())
+        longest = max(timeouts, default=self.registry.options.close_timeout)
+        waiter = self.runtime.waiter()
+        self._drained.append(waiter)
+        limit = longest + GRACE if timeout is None else timeout
+        timer = self.runtime.call_later(limit, waiter.wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+
     def _wake_drained(self) -> None:
-        waiters, self._drained = self._drained, []
-        for waiter in waiters:
-            waiter.wake()
+        if self._is_drained:
+            waiters, self._drained = self._drained, []
+            for waiter in waiters:
+                waiter.wake()
 
 
 GRACE = 1.0
@@ -276,6 +296,13 @@ class _Pending:
         if self._service is not None:
             self._service.handshake_settled()
             self._service = None
+
+
+def _refusal_of(error: Exception) -> HandshakeRefused | None:
+    """Return what an HTTP handler's error answers, if it is meant to answer something."""
+    if isinstance(error, BodyTooLargeError):
+        return HandshakeRefused(413)
+    return error if isinstance(error, HandshakeRefused) else None
 
 
 def asks_for_upgrade(request: ServerHttpRequest) -> bool:

@@ -49,7 +49,9 @@ class Upgrade:
     options: WebSocketOptions
     service: WebSocketService
     on_upgraded: Callable[[], Awaitable[None]] | None = field(default=None)
+    """Awaited when the 101 is on the wire."""
     on_session: Callable[[], None] | None = field(default=None)
+    """Called when the session counts by itself."""
 
     async def run(self, connection: Connection) -> None:
         """Run the session over `connection`, whose 101 is on the wire, until all is over.

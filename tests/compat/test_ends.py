@@ -53,7 +53,7 @@ class LoopConnection(ManualConnection):
         asyncio.get_running_loop().call_soon(self._lose, error)
 
     def _lose(self, error: Exception | None) -> None:
-        if not self._lost:
+        if not self._lost and hasattr(self, "session"):
             self._lost = True
             self.session.connection_lost(error)
 

@@ -43,7 +43,7 @@ class HandshakeInterceptor:
         `attributes` becomes `session.attributes`; what is added to `response.headers` is sent with
         the 101 or the refusal. Return False or raise `HandshakeRefused` to refuse: False answers
         403, or `response.status` if that was set to a status of refusal. Any other exception is
-        logged and answered 500 without detail.
+        logged and answered 500 without detail. Answering by itself (`response.send`) refuses too.
         """
         return True
 
@@ -144,7 +144,8 @@ class InterceptorChain:
         answer = interceptor.before_handshake(
             self._request, self._response, self._handler, attributes
         )
-        if await settle(answer) is False:
+        passed = await settle(answer)
+        if passed is False or self._response.started:  # who answers by himself has refused
             raise HandshakeRefused(_status_of_refusal(self._response.status))
 
 
