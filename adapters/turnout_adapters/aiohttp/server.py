@@ -99,7 +99,7 @@ class RegistryServer(web.Server):
         self._stop_timer(handler)
         try:
             response = await answer(self._service, AiohttpRequest(native))
-            return response or web.Response(status=404, text="Not Found")
+            return web.Response(status=404, text="Not Found") if response is None else response
         finally:
             if transport is not None and not transport.is_closing():
                 self._expect_request(handler, transport)
