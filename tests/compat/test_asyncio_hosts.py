@@ -54,7 +54,7 @@ async def talk(
 class SetUser(HandshakeInterceptor):
     """Sets a context variable."""
 
-    def before_handshake(self, *arguments: Any) -> None:
+    def before_handshake(self, *arguments: Any, **named: Any) -> None:
         """Set it."""
         user.set("ann")
 

@@ -47,6 +47,7 @@ def run_on_threads(main: Main) -> object:
 def run_on_gevent(main: Main) -> object:
     """Drive in a greenlet."""
     import gevent
+
     from turnout_compat.gevent_runtime import GeventRuntime
 
     def enter() -> object:

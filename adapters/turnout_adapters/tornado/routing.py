@@ -116,7 +116,8 @@ class RequestDelegate(HTTPMessageDelegate):
         """Begin to answer; the body is read beside that."""
         # The first is for after the request, the second for while it is read.
         self._connection.set_close_callback(self.on_connection_close)
-        self._connection.stream.set_close_callback(self.on_connection_close)
+        stream: Any = self._connection.stream  # None only when the connection is over
+        stream.set_close_callback(self.on_connection_close)
         task = asyncio.get_running_loop().create_task(self._answer())
         self._router.strategy.requests.add(task)
         task.add_done_callback(self._router.strategy.requests.discard)

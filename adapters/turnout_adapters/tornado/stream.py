@@ -79,7 +79,8 @@ def end_output(stream: IOStream) -> None:
                 stream.socket.unwrap()
                 stream.close()
         else:
-            stream.socket.shutdown(socket.SHUT_WR)
+            connected: Any = stream.socket  # None only when it is closed
+            connected.shutdown(socket.SHUT_WR)
 
 
 class IOStreamTransport(Transport):

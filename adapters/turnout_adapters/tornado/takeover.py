@@ -96,7 +96,8 @@ class _Arrival(asyncio.Protocol):
 
 def _drain(stream: IOStream) -> tuple[socket.socket, bytes]:
     """Close the stream; return a duplicate of its socket, and what it has already read from it."""
-    duplicate = stream.socket.dup()
+    original: Any = stream.socket  # None only when it is closed
+    duplicate = original.dup()
     try:
         # By its own methods only: a read that is open when the stream closes gets what is there.
         arrived: Any = stream.read_bytes(stream.max_buffer_size, partial=True)

@@ -53,7 +53,7 @@ class TornadoRequest(ServerHttpRequest):
     def __init__(self, request: HTTPServerRequest) -> None:
         super().__init__()
         self._request = request
-        connection = connection_of(request)
+        connection: Any = connection_of(request)
         context: Any = connection.context
         # With xheaders=True Tornado takes `protocol` from forwarded headers, for which core has
         # rules of its own; the context keeps what it was before.
@@ -80,7 +80,7 @@ class TornadoRequest(ServerHttpRequest):
         return self._scheme
 
     @cached_property
-    def target(self) -> str:
+    def target(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]  # found once
         """The request target as sent; of an absolute one, what follows the authority."""
         target = self._request.uri or "/"
         if target.startswith(("http://", "https://")):
@@ -88,7 +88,7 @@ class TornadoRequest(ServerHttpRequest):
         return target
 
     @cached_property
-    def headers(self) -> Headers:
+    def headers(self) -> Headers:  # pyright: ignore[reportIncompatibleMethodOverride]  # once
         """The header fields."""
         return Headers.trusted(self._request.headers.get_all())
 
@@ -120,7 +120,8 @@ class TornadoResponse(ServerHttpResponse):
         super().__init__()
         self._handler = handler
         self._connection = connection_of(handler.request)
-        self._stream: IOStream = self._connection.stream
+        stream: Any = self._connection.stream  # None only when the connection is over
+        self._stream: IOStream = stream
         self._body = body
         self._is_head = handler.request.method == "HEAD"
         self._has_body = True

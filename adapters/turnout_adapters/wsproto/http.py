@@ -209,8 +209,8 @@ class HttpConnection(asyncio.Protocol):
                 return
             if self.lost.done():
                 raise ConnectionClosed(NO_CLOSE_FRAME)
-            self._readable = self._loop.create_future()
-            await self._readable
+            readable = self._readable = self._loop.create_future()
+            await readable
 
     def send(self, event: h11.Event) -> None:
         """Write what h11 makes of an event."""

@@ -24,7 +24,7 @@ class FunctionHandler(StreamWebSocketHandler):
         self.handle: Callable[[Any], Result] = function  # type: ignore[assignment]  # that is the point
         self.supports_partial_messages = partial  # type: ignore[misc]  # per function, not per class
         self.receives_control_frames = control_frames  # type: ignore[misc]  # per function, not per class
-        self.sub_protocols: tuple[str, ...] = tuple(sub_protocols)
+        self.sub_protocols: Sequence[str] = tuple(sub_protocols)
 
     def __repr__(self) -> str:
         return f"FunctionHandler({getattr(self.handle, '__qualname__', self.handle)!r})"

@@ -35,8 +35,8 @@ class MemoryConnection(Connection):
     task: as with a socket.
     """
 
-    local_address: Address = SERVER
-    remote_address: Address = CLIENT
+    local_address: Address | None = SERVER
+    remote_address: Address | None = CLIENT
 
     def __init__(self, upgrade: Upgrade, begun: asyncio.Event) -> None:
         self.native = self

@@ -44,7 +44,7 @@ class PocketStrategy(RequestUpgradeStrategy):
             partial=upgrade.handler.partial,
             early_data=early_data,
         )
-        transport.set_protocol(connection)
+        transport.set_protocol(connection)  # type: ignore[arg-type]  # it has the methods of one
         await upgrade.run(connection)
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
