@@ -57,3 +57,4 @@ def test_server_full(start_server: StartServer, colour: str, token: str) -> None
         assert time.monotonic() < deadline
     second.send_text("undisturbed")
     assert second.read_text() == "undisturbed"
+    second.close()

@@ -74,9 +74,10 @@ def test_silent_peer_is_cut(start_server: StartServer, token: str) -> None:
 @rule(Row.SHUTDOWN, "a second connection's slow handler does not keep the others from closing")
 def test_blocked_handler_is_cut(start_server: StartServer, token: str) -> None:
     server = start_server("--close-timeout", "0.5")
-    open_clients(server, f"/async/gated?token={token}", 1)
+    (gated,) = open_clients(server, f"/async/gated?token={token}", 1)
     (other,) = open_clients(server, "/async/echo", 1)
     server.events.wait_for(token, "waiting")
     server.signal(signal.SIGTERM)
     assert other.answer_close()[0] == 1001
     assert server.wait().returncode == 0
+    gated.stream.close()
