@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from turnout.close import CloseStatus
-from turnout.errors import ConnectionClosed, TurnoutError
+from turnout.errors import ConnectionClosed, UsageError
 from turnout.messages import BinaryMessage, Message, TextMessage
 from turnout.session.blocking import BlockingSession
 from turnout.session.inbox import Inbox, weight
@@ -40,6 +40,7 @@ class ThreadInbox(Inbox):
         super().__init__(connection, limit)
         self._runtime = runtime
         self._taken = 0
+        self._receiving = threading.Lock()
         self._waiter: ThreadWaiter | None = None
 
     def put(self, message: Message) -> None:
@@ -82,12 +83,15 @@ class ThreadInbox(Inbox):
         return self.take_blocking()
 
     def _wait(self) -> None:
+        if not self._receiving.acquire(blocking=False):
+            raise UsageError("two threads receive from one session; let one do it")
         self._waiter = waiter = ThreadWaiter()
         try:
             if not self._messages and not self.ended:  # looked at after the waiter can be seen
                 waiter.block()
         finally:
             self._waiter = None
+            self._receiving.release()
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -118,7 +122,12 @@ class Outgoing:
         self._waiting: list[ThreadWaiter] = []
 
     def send(self, message: Message) -> None:
-        """Hand a message over; block while too much is on its way; raise `ConnectionClosed`."""
+        """Hand a message over; block while too much is on its way; raise `ConnectionClosed`.
+
+        Raises `UnicodeEncodeError` too: where the engine would, the sender has gone on.
+        """
+        if isinstance(message, TextMessage) and not message.payload.isascii():
+            message.payload.encode()
         self._wait_below(CREDIT)
         error = self._session.closed_error()
         if error is not None:
@@ -154,7 +163,7 @@ class Outgoing:
                 message = self._messages.popleft()
             try:
                 waiting = self._session.post(message)
-            except TurnoutError as error:
+            except Exception as error:
                 self._lost(error)
                 waiting = None
             if waiting is not None and not waiting.settled:
@@ -165,16 +174,16 @@ class Outgoing:
     async def _await(self, waiting: Waiting, message: Message) -> None:
         try:
             await waiting.wait(self._runtime)
-        except ConnectionClosed as error:
+        except Exception as error:
             self._lost(error)
         finally:
             self._took(message)
         self._flush()
 
-    def _lost(self, error: TurnoutError) -> None:
+    def _lost(self, error: Exception) -> None:
         """Tell about a message that was handed over in vain: its sender has gone on."""
         if not isinstance(error, ConnectionClosed):  # a close shows at the sender's next call
-            log.error("session %s could not send: %s", self._session.id, error)
+            log.error("session %s could not send", self._session.id, exc_info=error)
 
     def _took(self, message: Message) -> None:
         with self._lock:

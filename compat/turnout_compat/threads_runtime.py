@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ThreadsRuntime"]
 
 T = TypeVar("T")
+
+log = logging.getLogger("turnout.task")
 
 
 class TaskCancelled(BaseException):
@@ -226,8 +229,11 @@ class TimerThread:
     def _run(self) -> NoReturn:
         while True:
             callback = self._next().callback
-            if callback is not None:
-                callback()
+            try:
+                if callback is not None:
+                    callback()
+            except Exception:  # the other timers of the process go on
+                log.exception("a timer raised")
 
     def _next(self) -> ThreadTimer:
         with self._changed:
