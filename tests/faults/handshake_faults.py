@@ -15,7 +15,8 @@ from turnout.runtime import settle
 from turnout.service import WebSocketService
 from turnout.testing.rows import Row
 
-ORDER = ("test_order_of_checks", "test_checks_come_before_interceptors")
+BEFORE = "test_checks_come_before_interceptors"
+ORDER = ("test_order_of_checks", BEFORE)
 
 
 def nothing(*args: Any) -> None:
@@ -52,7 +53,7 @@ def any_key() -> None:
     leave_out("check_key")
 
 
-@fault(Row.HEADERS, "test_connection_is_a_list", "test_connection_in_two_lines")
+@fault(Row.ACCEPT, "test_connection_is_a_list", "test_connection_in_two_lines")
 def connection_is_no_list() -> None:
     def check(self: HandshakeHandler, request: Any) -> None:
         if request.headers.get("connection", "").lower() != "upgrade":
@@ -61,7 +62,7 @@ def connection_is_no_list() -> None:
     replace(HandshakeHandler, "check_connection", lambda _: check)
 
 
-@fault(Row.VERSION, "test_version", "test_second_try_on_one_connection", *ORDER)
+@fault(Row.VERSION, "test_version", "test_second_try_on_one_connection", BEFORE)
 def any_version() -> None:
     leave_out("check_version")
 
@@ -87,23 +88,28 @@ def spoken_version_not_named() -> None:
     "test_other_scheme_or_port",
     "test_forwarded_header_is_not_believed",
     "test_allowed_origins",
-    *ORDER,
+    BEFORE,
 )
 def any_origin() -> None:
     leave_out("check_origin")
 
 
-@fault(Row.REFUSAL, *ORDER)
+@fault(Row.REFUSAL, BEFORE)
 def interceptors_before_the_checks() -> None:
-    def early(shake_hands: Any) -> Any:
-        async def shaken(self: Any, request: Any, response: Any, registration: Any) -> None:
-            for interceptor in registration.interceptors:
-                interceptor.before_handshake(request, response, None, {})
-            await shake_hands(self, request, response, registration)
+    right = HandshakeHandler.check
 
-        return shaken
+    def check(self: HandshakeHandler, request: Any, *args: Any) -> None:
+        request.attributes["postponed"] = lambda: right(self, request, *args)
 
-    replace(WebSocketService, "_shake_hands", early)
+    def early(before: Any) -> Any:
+        async def asked(self: InterceptorChain, attributes: dict[str, Any]) -> None:
+            await before(self, attributes)
+            self._request.attributes.pop("postponed")()
+
+        return asked
+
+    replace(HandshakeHandler, "check", lambda _: check)
+    replace(InterceptorChain, "before", early)
 
 
 @fault(

@@ -35,19 +35,23 @@ def boundless_bodies() -> None:
 
 
 @fault(Row.HTTP, "test_streaming_back_pressure")
-def streaming_without_back_pressure() -> None:
-    async def at_once(self: Any) -> None:
-        """Wait for nobody."""
+def back_pressure_from_64_mib_on() -> None:
+    def late(writable: Any) -> Any:
+        async def waited(self: HttpConnection) -> None:
+            if self.transport.get_write_buffer_size() > 64 * 1024 * 1024:
+                await writable(self)
 
-    replace(HttpConnection, "writable", lambda _: at_once)
+        return waited
+
+    replace(HttpConnection, "writable", late)
 
 
 @fault(Row.HTTP, "test_client_goes")
-def client_goes_unnoticed() -> None:
-    async def never(self: Any) -> None:
-        await asyncio.get_running_loop().create_future()
+def client_gone_before_it_goes() -> None:
+    async def at_once(self: Any) -> None:
+        """Wait for nobody."""
 
-    replace(H11Response, "wait_disconnected", lambda _: never)
+    replace(H11Response, "wait_disconnected", lambda _: at_once)
 
 
 @fault(Row.TRANSPORTS, "test_unix_socket")

@@ -15,11 +15,13 @@ import turnout.session.lifecycle as lifecycle_module
 from catalogue import fault, replace
 from turnout import CloseStatus, ConnectionClosed
 from turnout.protocol.connection import StandardConnection
+from turnout.runtime import settle
 from turnout.service import WebSocketService
 from turnout.session.closing import Closing
 from turnout.session.keepalive import IdleWatch, Keepalive, Pings
 from turnout.session.lifecycle import Lifecycle
 from turnout.session.outbox import Outbox
+from turnout.testing.agreed import DETAIL
 from turnout.testing.rows import Row
 
 
@@ -27,13 +29,18 @@ def nothing(*args: Any) -> None:
     """Do nothing."""
 
 
+def close_failures_with(status: CloseStatus) -> None:
+    """Say something else than 1011 when a handler has raised."""
+
+    def wrong(begin: Any) -> Any:
+        return lambda self, given: begin(self, status if given.code == 1011 else given)
+
+    replace(Closing, "begin", wrong)
+
+
 @fault(Row.FAILURE, "test_stream_handler_raises", "test_callback_raises")
 def leaked_detail() -> None:
-    async def failed(self: Lifecycle, error: Exception) -> None:
-        lifecycle_module.log.error("raised", exc_info=error)
-        await self._control.close(CloseStatus(1011, str(error)))
-
-    replace(Lifecycle, "_failed", lambda _: failed)
+    close_failures_with(CloseStatus(1011, DETAIL))
 
 
 @fault(
@@ -43,7 +50,7 @@ def leaked_detail() -> None:
     "test_failure_is_nobody_elses",
 )
 def failure_closes_with_1000() -> None:
-    replace(lifecycle_module, "SERVER_ERROR", lambda _: CloseStatus(1000))
+    close_failures_with(CloseStatus(1000))
 
 
 @fault(Row.FAILURE, "test_stream_handler_returns")
@@ -81,7 +88,7 @@ def closed_twice() -> None:
     def twice(tell: Any) -> Any:
         async def told(self: Lifecycle, status: CloseStatus) -> None:
             await tell(self, status)
-            await tell(self, status)
+            await settle(self._handler.after_connection_closed(self._face, status))
 
         return told
 
@@ -139,17 +146,9 @@ def any_pong_answers() -> None:
 
 
 @fault(Row.STATES, "test_use_after_close")
-def silent_sends_after_close() -> None:
-    def swallowing(post: Any) -> Any:
-        def posted(self: Any, item: Any) -> Any:
-            try:
-                return post(self, item)
-            except ConnectionClosed:
-                return None
-
-        return posted
-
-    replace(Outbox, "post", swallowing)
+def errors_without_the_status() -> None:
+    wrong = ConnectionClosed(CloseStatus(1006), None)
+    replace(Closing, "error", lambda _: lambda self: wrong)
 
 
 @fault(Row.STATES, "test_close_twice")

@@ -32,18 +32,22 @@ def run_suite(name: str, report: Path) -> Outcome:
         "PYTHONPATH": os.pathsep.join([str(FOLDER), *sys.path]),
         "TURNOUT_FAULT": name,
         "TURNOUT_FAULT_ROW": FAULTS[name].row.name,
-        "TURNOUT_TEST_DEADLINE": "2",
+        "TURNOUT_TEST_DEADLINE": "4",
     }
-    finished = subprocess.run(
+    running = subprocess.Popen(
         [*command, "--pyargs", "turnout.testing.suite"],
         cwd=report.parent,
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
-        check=False,
     )
-    return failed_functions(report), finished.stdout + finished.stderr
+    try:
+        output, _ = running.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        running.terminate()  # pytest then ends its servers
+        output, _ = running.communicate(timeout=60)
+    return failed_functions(report), output
 
 
 def failed_functions(report: Path) -> set[str]:
@@ -75,7 +79,7 @@ def fault_of(item: pytest.Item) -> list[str]:
     """Return the name of the fault that a test is about, if it is about one."""
     if not isinstance(item, pytest.Function) or item.originalname != test_fault.__name__:
         return []
-    return [item.callspec.params["name"]]
+    return [str(item.callspec.params["name"])]
 
 
 @pytest.mark.timeout(600)  # the first of them waits for nobody, the last for all others

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import struct
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -58,7 +59,9 @@ class RawClient:
         receive_buffer: int | None = None,
     ) -> None:
         self.address = address
-        self.stream = ByteStream(address, timeout=timeout, tls=tls, receive_buffer=receive_buffer)
+        self.stream: ByteStream = ByteStream(
+            address, timeout=timeout, tls=tls, receive_buffer=receive_buffer
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -166,8 +169,10 @@ class RawClient:
 
     def read_data_frame(self) -> Frame:
         """Read on to the next frame that is no ping or pong; pings are not answered."""
+        deadline = time.monotonic() + self.stream.timeout
         while (frame := self.read_frame()).opcode in (PING, PONG):
-            continue
+            if time.monotonic() > deadline:
+                raise TimeoutError("only pings and pongs came")
         return frame
 
     def read_message(self) -> RawMessage:

@@ -8,6 +8,7 @@ engine in a variable `ENGINE` (and `STRATEGY`, where it has several), or the com
 from __future__ import annotations
 
 import resource
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
     config.stash[REPORT] = Report()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # the servers are to end with the run
+        signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:  # a thousand connections need a file descriptor each, at both ends
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -23,6 +23,7 @@ from turnout.testing.events import EventLog
 __all__ = ["SUBJECT", "Server", "ServerCommand", "StartError", "StartServer", "Stopped"]
 
 SUBJECT = "turnout.testing.subject:registry"
+START_DEADLINE = max(20.0, DEADLINE)
 LISTENING = re.compile(r"listening on (?:(wss?)://(.+):(\d+)|unix:(\S+))")
 COMPLAINTS = re.compile(
     r"was never awaited|was destroyed but it is pending|exception was never retrieved"
@@ -77,7 +78,7 @@ class Stopped:
 class Server:
     """A running server; use it as a context manager, or call `stop`."""
 
-    def __init__(self, command: ServerCommand, *, timeout: float = 2 * DEADLINE) -> None:
+    def __init__(self, command: ServerCommand, *, timeout: float = START_DEADLINE) -> None:
         self.command = command
         self.events: EventLog = EventLog()
         self._output = _Lines()

@@ -75,7 +75,7 @@ async def control_frames(session: WebSocketSession) -> None:
 async def gated(session: WebSocketSession) -> None:
     """Take no message before the gate is open; then answer with the sum of all, at "sum"."""
     record(session.uri, "waiting")
-    while not gate_is_open(token_of(session.uri)):
+    while session.is_open and not gate_is_open(token_of(session.uri)):
         # Polled: nothing that can be awaited is common to this handler's runtime and the opener's.
         await turnout.sleep(0.01)
     digest, count = hashlib.sha256(), 0

@@ -76,7 +76,7 @@ def control_frames(session: BlockingSession) -> None:
 def gated(session: BlockingSession) -> None:
     """Take no message before the gate is open; then answer with the sum of all, at "sum"."""
     record(session.uri, "waiting")
-    while not gate_is_open(token_of(session.uri)):
+    while session.is_open and not gate_is_open(token_of(session.uri)):
         # Polled: nothing that can be awaited is common to this handler's runtime and the opener's.
         blocking.sleep(0.01)
     digest, count = hashlib.sha256(), 0

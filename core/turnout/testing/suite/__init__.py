@@ -7,6 +7,9 @@ An engine's own repository runs all of it with one line in a test module::
 and `pytest -p turnout.testing.plugin --engine NAME`, or a variable `ENGINE = "NAME"` beside the
 import. `turnout conformance NAME` does the same without a test module. Tests ask for
 capabilities, never for engines' names.
+
+What is particular to an engine goes into the same module, as a fixture: `server_command` starts
+the server in another way than `turnout serve` does.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["turnout.testing.plugin"]
+pytest_plugins: list[str] = ["turnout.testing.plugin"]
 
 MODULES = [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
 pytest.register_assert_rewrite(*MODULES)

@@ -17,7 +17,7 @@ from turnout.testing.server import Server
 def test_stream_handler_returns(server: Server, connect: Connect, colour: str, token: str) -> None:
     client = connect(f"/{colour}/act?token={token}")
     command(client, "return")
-    assert client.close() == (1000, "")
+    assert client.answer_close() == (1000, "")
     server.events.wait_for(token, "ended")
 
 

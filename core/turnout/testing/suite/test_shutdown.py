@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from turnout.testing.client import RawClient
-from turnout.testing.marks import rule
+from turnout.testing.commands import ask, command
+from turnout.testing.marks import both_colours, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server, StartServer
 
@@ -20,7 +21,7 @@ def open_clients(server: Server, target: str, count: int) -> list[RawClient]:
     return clients
 
 
-@pytest.mark.parametrize("colour", ["async", "plain"])
+@both_colours
 @rule(Row.SHUTDOWN, "SIGTERM while 100 connections are open → 1001 each, exit code 0")
 def test_sigterm_closes_everyone(start_server: StartServer, colour: str, token: str) -> None:
     server = start_server()
@@ -71,13 +72,15 @@ def test_silent_peer_is_cut(start_server: StartServer, token: str) -> None:
     assert [one["code"] for one in server.events.of(token, "closed")] == [1001]
 
 
-@rule(Row.SHUTDOWN, "a second connection's slow handler does not keep the others from closing")
-def test_blocked_handler_is_cut(start_server: StartServer, token: str) -> None:
+@both_colours
+@rule(Row.SHUTDOWN, "a handler that does not return is cut after close_timeout; others close")
+def test_blocked_handler_is_cut(start_server: StartServer, colour: str) -> None:
     server = start_server("--close-timeout", "0.5")
-    (gated,) = open_clients(server, f"/async/gated?token={token}", 1)
-    (other,) = open_clients(server, "/async/echo", 1)
-    server.events.wait_for(token, "waiting")
+    (blocked,) = open_clients(server, f"/{colour}/act", 1)
+    (other,) = open_clients(server, f"/{colour}/echo", 1)
+    assert ask(blocked, "facts")["is_open"]
+    command(blocked, "wait", seconds=60, limit=60)
     server.signal(signal.SIGTERM)
     assert other.answer_close()[0] == 1001
     assert server.wait().returncode == 0
-    gated.stream.close()
+    blocked.stream.close()
