@@ -1,1 +1,1 @@
-"""The runtimes (asyncio, gevent, threads) and the shims for what single engine versions get wrong."""
+"""The runtimes (asyncio, gevent, threads), and shims for what some engine versions get wrong."""
