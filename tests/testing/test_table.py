@@ -80,6 +80,16 @@ def test_table_is_put_between_its_lines(tmp_path: Path) -> None:
     assert page.read_text() == first
 
 
+def test_folder_of_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path)])
+    assert "no report is there" in capsys.readouterr().err
+    for engine in ("two", "one"):
+        (tmp_path / f"{engine}.json").write_text(json.dumps(report(engine)))
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("|  | one | two |")
+
+
 def test_text_after_the_table_stays() -> None:
     page = insert("old", "before") + "after\n"
     assert insert("new", page) == insert("new", "before") + "after\n"

@@ -58,6 +58,7 @@ class Report:
     def write(self, path: Path, engine: str, strategy: str | None) -> None:
         """Write the report as JSON."""
         text = json.dumps(self.as_json(engine, strategy), indent=2, ensure_ascii=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
 
     def _row(self, row: Row) -> dict[str, Any]:

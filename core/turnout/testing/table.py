@@ -1,7 +1,8 @@
 """Make the compatibility table of the reports: `python -m turnout.testing.table REPORT ...`.
 
-A report is what `turnout conformance NAME --json FILE` or `pytest --report FILE` writes. Several of
-one engine, of different Pythons, make one column: the worst outcome counts.
+A report is what `turnout conformance NAME --json FILE` or `pytest --report FILE` writes; a folder
+stands for all that are in it. Several reports of one engine, of different Pythons, make one column:
+the worst outcome counts.
 """
 
 from __future__ import annotations
@@ -95,13 +96,20 @@ def insert(table: str, page: str) -> str:
     return before + block + rest.partition(END)[2]
 
 
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.json")) if path.is_dir() else [path]
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Read reports and write the table into a page, or print it."""
     parser = argparse.ArgumentParser(prog="python -m turnout.testing.table", description=__doc__)
     parser.add_argument("reports", nargs="+", type=Path, metavar="REPORT")
     parser.add_argument("--into", type=Path, action="append", default=[], metavar="PAGE")
     arguments = parser.parse_args(words)
-    table = render(json.loads(path.read_text(encoding="utf-8")) for path in arguments.reports)
+    paths = [one for path in arguments.reports for one in _files(path)]
+    if not paths:
+        parser.error("no report is there: run the conformance suite first")
+    table = render(json.loads(path.read_text(encoding="utf-8")) for path in paths)
     for page in arguments.into:
         old = page.read_text(encoding="utf-8") if page.exists() else ""
         page.write_text(insert(table, old), encoding="utf-8")

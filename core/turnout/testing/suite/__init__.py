@@ -39,4 +39,4 @@ def _collect() -> dict[str, Any]:
 
 _tests = _collect()
 globals().update(_tests)
-__all__ = ["pytest_plugins", *_tests]  # noqa: PLE0604  # the names of the tests
+__all__ = ["pytest_plugins", *_tests]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]  # the tests
