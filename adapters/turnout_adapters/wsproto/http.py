@@ -24,6 +24,8 @@ log = logging.getLogger("turnout.wsproto")
 
 READ_AHEAD = 64 * 1024
 """How much of a body, or of a next request, may wait before reading stops."""
+LINGER = 2.0
+"""Seconds for a client that is still sending to read its answer before the connection is closed."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -51,6 +53,7 @@ class HttpConnection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._ending = False
         self.expects_body = True
         """False for the answer to HEAD."""
         self.lost: asyncio.Future[None] = self._loop.create_future()
@@ -61,11 +64,16 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
         self.transport = cast("asyncio.Transport", transport)
+        if self._stopping:
+            self.transport.close()
+            return
         self._connections.add(self)
         self._expect_request()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Parse what came, unless nobody wants it any more."""
+        if self._ending:
+            return
         self._h11.receive_data(data)
         self._advance()
 
@@ -124,6 +132,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _take(self, event: h11.Event) -> None:
         if isinstance(event, h11.Request):
+            _check_framing(event)
             self._stop_timer()
             self._body_ended = False
             self.expects_body = event.method != b"HEAD"
@@ -155,17 +164,22 @@ class HttpConnection(asyncio.Protocol):
         except Exception:
             log.exception("a request could not be answered")
             self.transport.abort()
+        except BaseException:  # cancelled: nobody will answer any more
+            self.transport.abort()
+            raise
         else:
             self._next_request()
 
     def _next_request(self) -> None:
         """Keep the connection, where both sides can, for another request."""
         self.task = None
-        if self._h11.our_state is h11.SWITCHED_PROTOCOL or self.lost.done():
+        ours, theirs = self._h11.our_state, self._h11.their_state
+        if ours is h11.SWITCHED_PROTOCOL or self.lost.done():
             return
-        reusable = self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
-        if not reusable or self._stopping:
-            self.transport.close()
+        if ours is h11.SEND_BODY:
+            log.error("a handler did not finish its response; the connection is cut")
+        if ours is not h11.DONE or theirs is not h11.DONE or self._stopping:
+            self._end()
             return
         self._h11.start_next_cycle()
         self._body.clear()
@@ -186,7 +200,23 @@ class HttpConnection(asyncio.Protocol):
                 self.send(h11.Response(status_code=status, headers=headers, reason=reason))
                 self.send(h11.Data(data=sentence))
                 self.send(h11.EndOfMessage())
-        self.transport.close()
+        self._end()
+
+    def _end(self) -> None:
+        """Close when the client has read its answer.
+
+        A socket that is closed with unread input makes the kernel send RST, and the answer may be
+        lost: so a client that is still sending is told the end first, and heard out for a while.
+        """
+        self._stop_timer()
+        theirs = self._h11.their_state
+        if theirs not in {h11.SEND_BODY, h11.ERROR} or not self.transport.can_write_eof():
+            self.transport.close()
+        elif not self.gone:
+            self._ending = True
+            self.transport.write_eof()
+            self.transport.resume_reading()
+            self._timer = self._loop.call_later(LINGER, self.transport.close)
 
     # What the views call
 
@@ -194,6 +224,15 @@ class HttpConnection(asyncio.Protocol):
     def gone(self) -> bool:
         """True when nothing more can be written; known before `lost` is."""
         return self.lost.done() or self.transport.is_closing()
+
+    @property
+    def is_last(self) -> bool:
+        """True when no request can follow the one that is being answered.
+
+        A client that waits for 100 and gets a refusal may send its body or not: nobody knows what
+        its next bytes are.
+        """
+        return self._stopping or bool(self._h11.they_are_waiting_for_100_continue)
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body of the request as it comes; raise `ConnectionClosed` if it does not."""
@@ -236,6 +275,7 @@ class HttpConnection(asyncio.Protocol):
             )
         )
         self._connections.discard(self)
+        self.transport.resume_reading()  # frames may have come with the request, and been too many
         return self.transport, self._h11.trailing_data[0]
 
     def _wake_reader(self) -> None:
@@ -247,7 +287,7 @@ class HttpConnection(asyncio.Protocol):
     def stop_when_idle(self) -> None:
         """Take no further request; close now if none is being answered."""
         self._stopping = True
-        if self.task is None:
+        if self in self._connections and self.task is None:
             self.transport.close()
 
     def cut(self) -> None:
@@ -255,3 +295,10 @@ class HttpConnection(asyncio.Protocol):
         if self.task is not None:
             self.task.cancel()
         self.transport.abort()
+
+
+def _check_framing(request: h11.Request) -> None:
+    """Refuse a body with two lengths: a proxy in front may have understood the other one."""
+    names = {name for name, _ in request.headers}
+    if b"content-length" in names and b"transfer-encoding" in names:
+        raise h11.RemoteProtocolError("two lengths of one body", error_status_hint=400)

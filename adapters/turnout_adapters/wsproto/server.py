@@ -29,6 +29,7 @@ class RunningServer:
         self.service = service
         self._max_header_size = max_header_size
         self._connections: set[HttpConnection] = set()
+        self._stopping = False
         self._server: asyncio.Server
         self.address: Address
 
@@ -51,10 +52,14 @@ class RunningServer:
         self.address = bound_address(self._server)
 
     def _make(self) -> HttpConnection:
-        return HttpConnection(self.service, self._connections, self._max_header_size)
+        connection = HttpConnection(self.service, self._connections, self._max_header_size)
+        if self._stopping:  # it had been accepted before the listener was closed
+            connection.stop_when_idle()
+        return connection
 
     async def stop(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
         """Stop accepting, drain every session, let running requests end, then cut the rest."""
+        self._stopping = True
         self._server.close()
         if self._unix is not None:
             with contextlib.suppress(FileNotFoundError):

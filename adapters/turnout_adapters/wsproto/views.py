@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import h11
 
 from turnout.close import NO_CLOSE_FRAME
-from turnout.errors import BodyTooLargeError, ConnectionClosed
+from turnout.errors import BodyTooLargeError, ConnectionClosed, UsageError
 from turnout.headers import Headers
 from turnout.http import ServerHttpRequest, ServerHttpResponse
 from turnout_compat.asyncio_transport import address_of
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["H11Request", "H11Response"]
 
+_ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#]*)(.*)\Z", re.IGNORECASE)
+BODILESS = (204, 304)
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -38,6 +41,10 @@ class H11Request(ServerHttpRequest):
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in request.headers.raw_items()
         )
+        absolute = _ABSOLUTE.match(self._target)
+        if absolute is not None:  # its authority is the host, whatever the field says
+            self._headers.set("Host", absolute[1])
+            self._target = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
 
     @property
     def method(self) -> str:
@@ -57,8 +64,6 @@ class H11Request(ServerHttpRequest):
     @property
     def target(self) -> str:
         """The request target as sent; of an absolute one, what follows the authority."""
-        if self._target.startswith(("http://", "https://")):
-            return "/" + self._target.split("/", 3)[3] if self._target.count("/") > 2 else "/"
         return self._target
 
     @property
@@ -96,6 +101,7 @@ class H11Response(ServerHttpResponse):
         super().__init__()
         self._connection = connection
         self._has_body = connection.expects_body
+        self._finished = False
 
     def switch(self, headers: list[tuple[str, str]]) -> tuple[asyncio.Transport, bytes]:
         """Send the 101; return the transport and what came with the request."""
@@ -106,7 +112,7 @@ class H11Response(ServerHttpResponse):
         """Answer with a whole response."""
         fields = self._fields(headers)
         fields.remove("content-length")
-        if status not in (204, 304):
+        if status not in BODILESS:
             fields.add("Content-Length", str(len(body)))
         self._begin(status, fields)
         if body and self._has_body:
@@ -121,6 +127,7 @@ class H11Response(ServerHttpResponse):
         """Send a piece of the body; wait while the client is slow."""
         if self.disconnected:
             raise ConnectionClosed(NO_CLOSE_FRAME)
+        self._expect_unfinished()
         if data and self._has_body:
             self._connection.send(h11.Data(data=data))
         await self._connection.writable()
@@ -128,6 +135,8 @@ class H11Response(ServerHttpResponse):
     async def finish(self) -> None:
         """End the body."""
         if not self.disconnected:
+            self._expect_unfinished()
+            self._finished = True
             self._connection.send(h11.EndOfMessage())
 
     @property
@@ -144,12 +153,21 @@ class H11Response(ServerHttpResponse):
         fields.extend(headers)
         if "date" not in fields:
             fields.add("Date", formatdate(usegmt=True))
+        if self._connection.is_last:
+            fields.set("Connection", "close")
         return fields
 
     def _begin(self, status: int, fields: Headers) -> None:
         if self.disconnected:
             raise ConnectionClosed(NO_CLOSE_FRAME)
+        if self.started:
+            raise UsageError("this request has its answer already")
         self.started = True
+        self._has_body = self._has_body and status not in BODILESS
         encoded = [(n.encode("ascii"), v.encode("latin-1")) for n, v in fields.fields()]
         reason = PHRASES.get(status, b"")
         self._connection.send(h11.Response(status_code=status, headers=encoded, reason=reason))
+
+    def _expect_unfinished(self) -> None:
+        if not self.started or self._finished:
+            raise UsageError("the body of a response comes after start() and before finish()")
