@@ -86,6 +86,7 @@ def _add_limited(colour: _Colour) -> None:
     deflate = {"compression": Deflate(threshold=0)}
     colour.add_with(deflate, handlers.echo, "/deflate")
     sizes = {"max_text_size": 1000, "max_binary_size": 1000}
+    colour.add_with(deflate, handlers.act, "/deflate/rooms/{room}")
     colour.add_with(deflate | sizes, handlers.echo, "/deflate/limited")
 
 
@@ -114,6 +115,7 @@ def _add_handshakes(
     colour.add(act, "/origins/list").set_allowed_origins(*origins)
     colour.add(act, "/origins/pattern").set_allowed_origin_patterns("https://*.example:[8080,8443]")
     colour.add(act, "/origins/any").set_allowed_origins("*")
+    colour.add(act, "/origins/proxied").set_trusted_proxies("127.0.0.0/8")
 
 
 def _add_bridges(registry: WebSocketHandlerRegistry) -> None:

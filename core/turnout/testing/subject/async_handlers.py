@@ -223,6 +223,16 @@ async def close_twice(session: WebSocketSession) -> None:
     record_end(session, "closed twice")
 
 
+async def close_beside(session: WebSocketSession) -> None:
+    """Close in a task of its own and record the state before and after the peer's answer."""
+    closing = turnout.spawn(session.close(4001, "beside"))
+    while session.is_open:
+        await turnout.sleep(0)
+    record_end(session, "closing")
+    await closing
+    record_end(session, "closed beside")
+
+
 async def use_after_close(session: WebSocketSession) -> None:
     """Close, then try to send, to receive and to ping, and record what each raises."""
     await session.close(4001, "bye")
@@ -334,6 +344,7 @@ ACTIONS: dict[str, Callable[..., Awaitable[object]]] = {
     "facts": facts,
     "close": close,
     "close twice": close_twice,
+    "close beside": close_beside,
     "use after close": use_after_close,
     "fail": fail,
     "burst": burst,

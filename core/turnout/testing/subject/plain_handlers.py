@@ -218,6 +218,16 @@ def close_twice(session: BlockingSession) -> None:
     record_end(session, "closed twice")
 
 
+def close_beside(session: BlockingSession) -> None:
+    """Close beside the handler and record the state before and after the peer's answer."""
+    closing = blocking.spawn(lambda: session.close(4001, "beside"))
+    while session.is_open:
+        blocking.sleep(0)
+    record_end(session, "closing")
+    closing.result()
+    record_end(session, "closed beside")
+
+
 def use_after_close(session: BlockingSession) -> None:
     """Close, then try to send, to receive and to ping, and record what each raises."""
     session.close(4001, "bye")
@@ -323,6 +333,7 @@ ACTIONS: dict[str, Callable[..., object]] = {
     "facts": facts,
     "close": close,
     "close twice": close_twice,
+    "close beside": close_beside,
     "use after close": use_after_close,
     "fail": fail,
     "burst": burst,

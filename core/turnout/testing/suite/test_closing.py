@@ -118,6 +118,18 @@ def test_close_twice(server: Server, connect: Connect, colour: str, token: str) 
 
 
 @both_colours
+@rule(Row.STATES, "a session is closing from its close frame on, and closed at the peer's answer")
+def test_closing_state(server: Server, connect: Connect, colour: str, token: str) -> None:
+    client = connect(f"/{colour}/act?token={token}")
+    command(client, "close beside")
+    assert client.read_close() == (4001, "beside")
+    assert server.events.wait_for(token, "closing")[0]["state"] == "closing"
+    client.send_close(4001)
+    client.expect_end()
+    assert server.events.wait_for(token, "closed beside")[0]["state"] == "closed"
+
+
+@both_colours
 @rule(Row.STATES, "send, receive and ping on a closed session raise ConnectionClosed")
 def test_use_after_close(server: Server, connect: Connect, colour: str, token: str) -> None:
     client = connect(f"/{colour}/act?token={token}")

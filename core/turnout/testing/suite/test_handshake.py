@@ -147,6 +147,24 @@ def test_key(connect: Connect, key: str | None) -> None:
     assert_plain_refusal(connect().handshake("/async/echo", key=key), 400)
 
 
+@rule(Row.HEADERS, "two Sec-WebSocket-Key headers → 400 (RFC 6455 §11.3.1)")
+def test_two_keys(connect: Connect) -> None:
+    headers = (("Sec-WebSocket-Key", base64.b64encode(bytes(16)).decode()),)
+    assert_plain_refusal(connect().handshake("/async/echo", headers=headers), 400)
+
+
+@rule(Row.HEADERS, "a handshake with a body → 400: its bytes would be taken for frames")
+def test_handshake_with_a_body(connect: Connect) -> None:
+    client = connect()
+    request = client.handshake_request("/async/echo", headers=(("Content-Length", "5"),))
+    assert_plain_refusal(client.request(request.encode() + b"hello"), 400)
+
+
+@rule(Row.HEADERS, "HTTP/1.0 cannot upgrade → 400 (RFC 6455 §4.2.1)")
+def test_http_1_0(connect: Connect) -> None:
+    assert connect().handshake("/async/echo", http_version="HTTP/1.0").status == 400
+
+
 @pytest.mark.parametrize("version", [None, "0", "8", "12", "14", "013", "13, 8"])
 @rule(Row.VERSION, "another version than 13 → 426, Sec-WebSocket-Version: 13 (RFC 6455 §4.4)")
 def test_version(connect: Connect, version: str | None) -> None:

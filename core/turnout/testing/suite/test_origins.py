@@ -50,6 +50,18 @@ def test_forwarded_header_is_not_believed(connect: Connect) -> None:
     assert response.status == 403
 
 
+@rule(Row.ORIGIN, "a forwarded header from a trusted proxy counts")
+def test_forwarded_header_of_a_trusted_proxy(connect: Connect) -> None:
+    headers = (("X-Forwarded-Host", "public.example"), ("X-Forwarded-Proto", "https"))
+    own = connect().handshake(
+        "/async/origins/proxied", origin="https://public.example", headers=headers
+    )
+    foreign = connect().handshake(
+        "/async/origins/proxied", origin="https://foreign.example", headers=headers
+    )
+    assert (own.status, foreign.status) == (101, 403)
+
+
 @both_colours
 @pytest.mark.parametrize(
     ("path", "origin", "passes"),

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 
-from turnout.testing.client import Connect
+from turnout.testing.client import Connect, RawMessage
 from turnout.testing.commands import ask, command
-from turnout.testing.marks import both_colours, rule
+from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
+
+OFFER = "permessage-deflate; client_max_window_bits; server_no_context_takeover"
+
+
+def inflate(message: RawMessage) -> bytes:
+    """Inflate one message that stands for itself (RFC 7692 section 7.2.2)."""
+    assert message.rsv1
+    assert isinstance(message.payload, bytes)
+    return zlib.decompressobj(wbits=-15).decompress(message.payload + b"\x00\x00\xff\xff")
 
 
 @both_colours
@@ -37,6 +47,22 @@ def test_broadcast(connect: Connect, colour: str, token: str) -> None:
     assert [member.read_text() for member in members] == ["to all"] * 5
     assert members[0].read_text() == "5"
     assert not stranger.stream.has_data(timeout=0.1)
+
+
+@requires("deflate")
+@both_colours
+@rule(Row.SENDS, "broadcast reaches compressed and uncompressed connections alike")
+def test_broadcast_to_compressed_connections(connect: Connect, colour: str, token: str) -> None:
+    target = f"/{colour}/deflate/rooms/{token}"
+    sender = connect(target)
+    receivers = [connect(target, extensions=OFFER) for _ in range(2)]
+    for number in range(3):
+        text = f"message {number} " * 100
+        command(sender, "broadcast", room=token, text=text)
+        assert sender.read_text() == text
+        assert sender.read_text() == "3"
+        for receiver in receivers:
+            assert inflate(receiver.read_message()) == text.encode()
 
 
 @both_colours

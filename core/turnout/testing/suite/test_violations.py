@@ -83,6 +83,14 @@ def test_length_with_the_top_bit(connect: Connect) -> None:
     client.expect_failure(1002)
 
 
+@pytest.mark.parametrize("header", [b"\x82\xfe\x00\x01", b"\x82\xff" + bytes(7) + b"\x01"])
+@rule(Row.VIOLATION, "a length in more bytes than it needs → 1002 (RFC 6455 §5.2)")
+def test_length_in_too_many_bytes(connect: Connect, header: bytes) -> None:
+    client = connect("/async/echo")
+    client.stream.write(header + b"\0\0\0\0" + b"x")
+    client.expect_failure(1002)
+
+
 @both_colours
 @pytest.mark.parametrize("code", ILLEGAL_CODES)
 @rule(Row.VIOLATION, "a close code that may not be sent → 1002 (RFC 6455 §7.4)")
