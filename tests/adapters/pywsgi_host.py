@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent
 import gevent.event
+from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from turnout.testing.client import RawClient
@@ -26,7 +27,8 @@ class RunningServer:
     def __init__(self, make: Callable[[], Any], **settings: Any) -> None:
         self.access_log, self.error_log = io.StringIO(), io.StringIO()
         self.clients: list[RawClient] = []
-        self._settings = {"log": self.access_log, "error_log": self.error_log, **settings}
+        logs = {"log": self.access_log, "error_log": self.error_log}
+        self._settings = {**logs, "spawn": Pool(), **settings}
         self._make = make
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -47,10 +49,11 @@ class RunningServer:
         self._started.set()
         self._stop.wait()
         self._asked.close()
-        self.server.stop(timeout=5)
+        self.server.stop(timeout=0.5)  # then idle connections are killed
         self.turnout.runtime.close()
         gevent.sleep(0)  # what is cut is noticed one turn later
-        self.hub.destroy(destroy_loop=True)
+        # The loop itself goes with the last socket that a test, or an exception, still refers to.
+        self.hub.destroy(destroy_loop=False)
 
     def _start(self) -> None:
         self.hub = gevent.get_hub()

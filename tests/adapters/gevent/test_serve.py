@@ -74,6 +74,7 @@ class Program:
     @property
     def address(self) -> Any:
         """Where it listens."""
+        assert self.announced, self.process.communicate(timeout=20)[1]
         host, port = self.announced.strip("()\n").split(", ")
         return host.strip("'"), int(port)
 
