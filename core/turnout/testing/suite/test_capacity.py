@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from turnout.testing.client import RawClient
 from turnout.testing.marks import both_colours, rule, slow
 from turnout.testing.rows import Row
 from turnout.testing.server import Server, StartServer
@@ -16,10 +17,11 @@ MANY = 1000
 @rule(Row.MANY, "1,000 connections at once, a handler in receive() on each, all answer")
 def test_many_connections(start_server: StartServer, colour: str) -> None:
     server = start_server()
-    clients = [server.connect(timeout=30) for _ in range(MANY)]
+    clients: list[RawClient] = []
     try:
-        for client in clients:
-            client.open(f"/{colour}/echo")
+        for _ in range(MANY):
+            clients.append(server.connect(timeout=30))
+            clients[-1].open(f"/{colour}/echo")
         for number, client in reversed(list(enumerate(clients))):
             client.send_text(str(number))
         for number, client in enumerate(clients):
