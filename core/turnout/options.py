@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -138,6 +137,8 @@ def _unsupported(name: str, engine: str) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
+    import difflib  # not at import: most programs never need it
+
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
     return f"no option is called {name!r}{hint}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from turnout.errors import ConfigurationError
 from turnout.http.request import Address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.strategy import RequestUpgradeStrategy
 
@@ -96,10 +97,14 @@ def _strategy_of(
         from turnout.plugins import create
 
         return create(engine, variant)
+    if isinstance(engine, type):
+        raise ConfigurationError(f"give a strategy, not its class: {engine.__qualname__}()")
     if variant is not None:
         raise ConfigurationError(f"{engine!r} is a strategy already; leave {variant!r} out")
     return engine
 
 
 def _path(value: str | PathLike[str] | None) -> Path | None:
+    from pathlib import Path
+
     return None if value is None else Path(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +34,8 @@ class Negotiated:
 
 def accept_key(key: str) -> str:
     """Return the `Sec-WebSocket-Accept` that answers `key` (RFC 6455 section 4.2.2)."""
+    import hashlib  # not with the module: it loads OpenSSL
+
     digest = hashlib.sha1((key + _GUID).encode("ascii"), usedforsecurity=False).digest()
     return base64.b64encode(digest).decode("ascii")
 

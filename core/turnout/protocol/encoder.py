@@ -8,10 +8,10 @@ from turnout.close import CloseStatus
 from turnout.errors import UsageError
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol import frames
-from turnout.protocol.deflate import Deflater
 from turnout.protocol.frames import SHORT_BINARY_HEADERS, SHORT_TEXT_HEADERS, encode_frame
 
 if TYPE_CHECKING:
+    from turnout.protocol.deflate import Deflater
     from turnout.protocol.extensions import DeflateParameters
     from turnout.protocol.prepared import PreparedMessage
 
@@ -27,7 +27,7 @@ class FrameEncoder:
     __slots__ = ("_deflater", "_deflating", "_sending")
 
     def __init__(self, deflate: DeflateParameters | None) -> None:
-        self._deflater = None if deflate is None else Deflater(deflate)
+        self._deflater = None if deflate is None else _deflater(deflate)
         self._deflating = False
         self._sending: type[Message] | None = None
 
@@ -112,3 +112,9 @@ def opcode_and_payload(message: Message) -> tuple[int, bytes]:
     if isinstance(message, BinaryMessage):
         return frames.BINARY, message.payload
     raise TypeError(f"cannot send {type(message).__name__}: not a text or binary message")
+
+
+def _deflater(deflate: DeflateParameters) -> Deflater:
+    from turnout.protocol.deflate import Deflater  # not at import: it brings wsproto and h11
+
+    return Deflater(deflate)

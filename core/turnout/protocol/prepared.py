@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from turnout.errors import UsageError
 from turnout.messages import DataMessage
 from turnout.protocol import frames
-from turnout.protocol.deflate import Deflater
 from turnout.protocol.encoder import opcode_and_payload
 
 if TYPE_CHECKING:
@@ -53,5 +52,7 @@ class PreparedMessage:
     def _encode(self, deflate: DeflateParameters | None) -> bytes:
         if deflate is None:
             return frames.encode_frame(frames.FIN | self._opcode, self._payload)
+        from turnout.protocol.deflate import Deflater  # not at import: it brings wsproto and h11
+
         deflated = Deflater(deflate).deflate(self._payload)
         return frames.encode_frame(frames.FIN | frames.RSV1 | self._opcode, deflated)
