@@ -9,6 +9,7 @@ they are rebuilt from the environ.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -45,12 +46,13 @@ class PywsgiHandler(WSGIHandler):
 
     def get_environ(self) -> Environ:
         """Return the environ of the request."""
-        return {**super().get_environ(), HANDLER: self}
+        return {**super().get_environ(), HANDLER: weakref.ref(self)}  # the handler holds it
 
 
 def handler_of(environ: Environ, start_response: StartResponse) -> WSGIHandler | None:
     """Return pywsgi's handler of the request, if it can be had."""
-    owner = environ.get(HANDLER) or getattr(start_response, "__self__", None)
+    reference = environ.get(HANDLER)
+    owner = getattr(start_response, "__self__", None) if reference is None else reference()
     return owner if isinstance(owner, WSGIHandler) else None
 
 

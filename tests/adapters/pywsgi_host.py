@@ -52,8 +52,8 @@ class RunningServer:
         self.server.stop(timeout=0.5)  # then idle connections are killed
         self.turnout.runtime.close()
         gevent.sleep(0)  # what is cut is noticed one turn later
-        # The loop itself goes with the last socket that a test, or an exception, still refers to.
-        self.hub.destroy(destroy_loop=False)
+        # The hub is not destroyed: what pytest keeps of the log, tracebacks and requests, still
+        # refers to sockets that leave their loop when they go.
 
     def _start(self) -> None:
         self.hub = gevent.get_hub()
