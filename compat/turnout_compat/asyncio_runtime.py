@@ -124,8 +124,8 @@ class AsyncioRuntime(Runtime):
         if threading.get_ident() == self._thread:
             coroutine.close()
             raise UsageError(
-                "this would block the event loop: await the session itself in `async def` code,"
-                " and use its blocking view from other threads only"
+                "this would block the event loop: in `async def` code, await the session itself and"
+                " turnout's own helpers; their blocking forms are for other threads"
             )
         if self.loop.is_closed():
             coroutine.close()

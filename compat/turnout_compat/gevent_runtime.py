@@ -105,7 +105,8 @@ class GeventRuntime(Runtime):
         if self.event_loop is not None and getcurrent() is self.event_loop.greenlet:
             coroutine.close()
             raise UsageError(
-                "this would block the event loop: await the session itself in `async def` code"
+                "this would block the event loop: in `async def` code, await the session itself and"
+                " turnout's own helpers"
             )
         return drive(coroutine)
 

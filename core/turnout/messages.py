@@ -108,6 +108,8 @@ class _ControlMessage(Message):
     payload: bytes
 
     def __init__(self, payload: bytes | bytearray | memoryview = b"") -> None:
+        if not isinstance(payload, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a {self.kind} carries bytes, not {type(payload).__name__}")
         if len(payload) > 125:
             raise ValueError(
                 f"a {self.kind} carries at most 125 bytes, not {len(payload)}"

@@ -40,6 +40,8 @@ class HttpRegistration:
     @classmethod
     def of(cls, handler: HttpRequestHandler | Callable[[Any, Any], Any]) -> HttpRegistration:
         """Take a handler object or a function."""
+        if isinstance(handler, type):
+            raise ConfigurationError(f"register an instance: {handler.__qualname__}(...)")
         handle = handler.handle if isinstance(handler, HttpRequestHandler) else handler
         if not callable(handle):
             raise ConfigurationError(f"an HTTP handler is called, unlike {handler!r}")
@@ -111,14 +113,14 @@ class WebSocketHandlerRegistration:
     def set_handshake_handler(self, handler: HandshakeHandler) -> Self:
         """Replace the handshake handler for this registration."""
         self._registry.check_open()
-        self.handshake_handler = handler
+        self.handshake_handler = checked_handshake_handler(handler)
         return self
 
     def set_options(self, options: WebSocketOptions | None = None, **values: Any) -> Self:
         """Override options of the registry for this handler, as an object or by name."""
         self._registry.check_open()
         given = WebSocketOptions.from_values(values)
-        both = given if options is None else options.overridden_by(given)
+        both = checked_options(options).overridden_by(given)
         self._own_options = self._own_options.overridden_by(both)
         self._registry.check_options(self.options)
         return self
@@ -138,6 +140,24 @@ class WebSocketHandlerRegistration:
         own = OriginPolicy.of(self._origins, self._origin_patterns, self._trusted_proxies)
         self.policy = own.combined_with(self._handler_policy)
         return self
+
+
+def checked_options(options: object) -> WebSocketOptions:
+    """Return options, the defaults for None; raise `ConfigurationError` for anything else."""
+    if options is None:
+        return WebSocketOptions()
+    if not isinstance(options, WebSocketOptions):
+        raise ConfigurationError(f"options takes WebSocketOptions(...), not {options!r}")
+    return options
+
+
+def checked_handshake_handler(handler: object) -> HandshakeHandler:
+    """Return a handshake handler; raise `ConfigurationError` for anything else."""
+    if not isinstance(handler, HandshakeHandler):
+        raise ConfigurationError(
+            f"a handshake handler is an instance of a HandshakeHandler class, unlike {handler!r}"
+        )
+    return handler
 
 
 def as_strings(values: str | Iterable[str]) -> tuple[str, ...]:

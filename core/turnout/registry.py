@@ -23,6 +23,8 @@ from turnout.registration import (
     HttpRequestHandler,
     WebSocketHandlerRegistration,
     as_strings,
+    checked_handshake_handler,
+    checked_options,
 )
 from turnout.runtime import current_runtime
 
@@ -60,8 +62,10 @@ class WebSocketHandlerRegistry:
         allowed_origin_patterns: str | Iterable[str] = (),
         trusted_proxies: str | Iterable[str] = (),
     ) -> None:
-        self.options: WebSocketOptions = options or WebSocketOptions()
-        self.handshake_handler: HandshakeHandler = handshake_handler or HandshakeHandler()
+        self.options: WebSocketOptions = checked_options(options)
+        self.handshake_handler: HandshakeHandler = checked_handshake_handler(
+            handshake_handler or HandshakeHandler()
+        )
         self.policy: OriginPolicy = OriginPolicy.of(
             allowed_origins, allowed_origin_patterns, trusted_proxies
         )
@@ -111,7 +115,7 @@ class WebSocketHandlerRegistry:
         *paths: str,
         partial: bool = False,
         control_frames: bool = False,
-        sub_protocols: Sequence[str] = (),
+        sub_protocols: str | Sequence[str] = (),
         **settings: Any,
     ) -> Callable[[F], F]:
         """Register the decorated function or class as a handler; see `add_handler` for settings.
@@ -120,6 +124,7 @@ class WebSocketHandlerRegistry:
         arguments. `partial` delivers pieces of messages as they come, `control_frames` shows pings
         and pongs too.
         """
+        _check_paths(paths)  # here, for who forgets the parentheses of the decorator
 
         def register(target: F) -> F:
             handler = _handler_of(target, partial, control_frames, sub_protocols)
@@ -133,8 +138,7 @@ class WebSocketHandlerRegistry:
     ) -> None:
         """Answer plain HTTP at these path templates; WebSocket handlers may share them."""
         self.check_open()
-        if not paths:
-            raise ConfigurationError("an HTTP handler needs a path")
+        _check_paths(paths)
         registration = HttpRegistration.of(handler)
         for path in paths:
             self._http.add(path, registration)
@@ -228,18 +232,28 @@ class WebSocketHandlerRegistry:
 
 
 def _check_handler(handler: object, paths: Sequence[str]) -> None:
-    if not paths:
-        raise ConfigurationError("a handler needs a path")
     if isinstance(handler, type):
         raise ConfigurationError(f"register an instance: {handler.__qualname__}(...)")
     if not isinstance(handler, (WebSocketHandler, StreamWebSocketHandler)):
         raise ConfigurationError(
-            f"{handler!r} is no WebSocketHandler; for a function use @registry.websocket(path)"
+            f"{handler!r} is no handler: derive its class from WebSocketHandler or"
+            ' StreamWebSocketHandler, or put @registry.websocket("/path") above a function'
         )
+    _check_paths(paths)
+
+
+def _check_paths(paths: Sequence[object]) -> None:
+    if not paths:
+        raise ConfigurationError('a handler needs a path, as in @registry.websocket("/path")')
+    for path in paths:
+        if not isinstance(path, str):
+            raise ConfigurationError(
+                f'a path is a string, as in @registry.websocket("/path"), unlike {path!r}'
+            )
 
 
 def _handler_of(
-    target: Any, partial: bool, control_frames: bool, sub_protocols: Sequence[str]
+    target: Any, partial: bool, control_frames: bool, sub_protocols: str | Sequence[str]
 ) -> Any:
     if isinstance(target, type):
         return target()

@@ -11,7 +11,7 @@ from turnout.errors import BodyTooLargeError, ConnectionClosed, HandshakeRefused
 from turnout.handshake.interceptors import InterceptorChain
 from turnout.handshake.refusal import describe_request, logged_refusal, refuse
 from turnout.http.blocking import BlockingRequest, BlockingResponse
-from turnout.runtime import set_current_runtime, settle
+from turnout.runtime import set_current_caller, set_current_runtime, settle
 from turnout.session.session import WebSocketSession
 from turnout.strategy import Upgrade
 
@@ -85,6 +85,7 @@ class WebSocketService:
         Returns when the response is sent or, after an upgrade, when the session is over.
         """
         set_current_runtime(self.runtime)
+        set_current_caller(self.runtime.call_blocking)
         websocket = self.registry.find(request.raw_path)
         http = self.registry.find_http(request.raw_path)
         if http is not None and websocket is None and request.method == "CONNECT":

@@ -19,9 +19,9 @@ from turnout import (
     PingMessage,
     PongMessage,
     SessionLimitExceeded,
-    StreamWebSocketHandler,
     TextMessage,
     Upgrade,
+    WebSocketHandler,
     WebSocketOptions,
     WebSocketSession,
 )
@@ -43,7 +43,7 @@ def make_session(**options: Any) -> tuple[WebSocketSession, ManualConnection, Ma
         extensions=(),
         deflate=None,
         response_headers=[],
-        handler=prepare(StreamWebSocketHandler(), lambda handler: handler),
+        handler=prepare(WebSocketHandler(), lambda handler: handler),
         options=WebSocketOptions(close_timeout=CLOSE_TIMEOUT, **options),
         service=cast("Any", None),
     )

@@ -30,7 +30,7 @@ Result: TypeAlias = Awaitable[None] | None
 
 
 class SubProtocolCapable:
-    """Something that speaks sub-protocols: the handshake prefers these to the configured ones."""
+    """Something that speaks sub-protocols, besides those of the handshake handler."""
 
     sub_protocols: Sequence[str] = ()
 

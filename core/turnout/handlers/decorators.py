@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from turnout.close import SERVER_ERROR
 from turnout.drive import explain
-from turnout.errors import ConnectionClosed
+from turnout.errors import ConnectionClosed, UsageError
 from turnout.handlers.base import WebSocketHandler
 from turnout.handlers.traits import CALLBACKS, AnyHandler
 from turnout.session.blocking import BlockingSession
@@ -26,6 +26,11 @@ __all__ = [
 ]
 
 log: logging.Logger = logging.getLogger("turnout.handler")
+
+RETURNED_AWAITABLE = (
+    "a plain `def` handler returned an awaitable, which nothing awaits: make it `async def`, and a"
+    " function that wraps one too"
+)
 
 
 class WebSocketHandlerDecorator(WebSocketHandler):
@@ -70,7 +75,7 @@ class ExceptionWebSocketHandlerDecorator(WebSocketHandlerDecorator):
             result = self.delegate.handle_message(session, message)  # type: ignore[union-attr]  # a callback handler
         except Exception as error:
             return self._close_plain(session, error)
-        return None if result is None else self._guard_async(session, result)
+        return None if result is None else self._guard_result(session, result)
 
     def handle(self, session: Any) -> Result:
         """Guard the delegate's method."""
@@ -89,7 +94,16 @@ class ExceptionWebSocketHandlerDecorator(WebSocketHandlerDecorator):
             result = getattr(self.delegate, name)(session, *arguments)
         except Exception as error:
             return self._close_plain(session, error)
-        return None if result is None else self._guard_async(session, result)
+        return None if result is None else self._guard_result(session, result)
+
+    def _guard_result(self, session: Any, result: Awaitable[None]) -> Result:
+        if not isinstance(session, BlockingSession):
+            return self._guard_async(session, result)
+        if not isinstance(result, Awaitable):  # as with threads, what is returned is of no use
+            return None
+        if isinstance(result, Coroutine):
+            result.close()
+        return self._close_plain(session, UsageError(RETURNED_AWAITABLE))
 
     async def _guard_async(self, session: Any, result: Awaitable[None]) -> None:
         try:

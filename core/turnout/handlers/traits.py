@@ -15,6 +15,7 @@ from turnout.handlers.base import (
     TextWebSocketHandler,
     WebSocketHandler,
 )
+from turnout.handlers.checks import check_callbacks, label, sub_protocol_names
 
 __all__ = ["AnyHandler", "Colour", "PreparedHandler", "colour_of", "prepare"]
 
@@ -78,6 +79,7 @@ def prepare(
 ) -> PreparedHandler:
     """Look at a handler and wrap it; raise `ConfigurationError` for one that cannot be run."""
     target = innermost(original)
+    check_callbacks(target, _overridden(target))
     colour = _colour_of_handler(target)
     _check_opt_ins(target, colour, bridge, async_runtime)
     stream = isinstance(target, StreamWebSocketHandler)
@@ -89,7 +91,7 @@ def prepare(
         partial=target.supports_partial_messages,
         pings=_sees(target, "handle_ping_message"),
         pongs=_sees(target, "handle_pong_message"),
-        sub_protocols=tuple(original.sub_protocols),
+        sub_protocols=sub_protocol_names(original.sub_protocols),
         bridge=cast("Literal['greenlet'] | None", bridge),
         async_runtime=cast("Literal['asyncio'] | None", async_runtime),
     )
@@ -110,7 +112,7 @@ def _colour_of_handler(handler: Any) -> Colour:
     if len(colours) > 1:
         listed = ", ".join(f"{name} is {colour}" for name, colour in sorted(methods.items()))
         raise ConfigurationError(
-            f"{_label(handler)} mixes `async def` and plain `def` callbacks ({listed});"
+            f"{label(handler)} mixes `async def` and plain `def` callbacks ({listed});"
             " make them all one or the other"
         )
     return colours.pop() if colours else "async"
@@ -141,13 +143,9 @@ def _check_opt_ins(
         raise ConfigurationError(f'async_runtime takes "asyncio" or None, not {async_runtime!r}')
     if bridge is not None and colour == "async":
         raise ConfigurationError(
-            f"{_label(handler)} is `async def`: bridge= is for plain `def` handlers"
+            f"{label(handler)} is `async def`: bridge= is for plain `def` handlers"
         )
     if async_runtime is not None and colour == "plain":
         raise ConfigurationError(
-            f"{_label(handler)} is plain `def`: async_runtime= is for `async def` handlers"
+            f"{label(handler)} is plain `def`: async_runtime= is for `async def` handlers"
         )
-
-
-def _label(handler: Any) -> str:
-    return (handler if isinstance(handler, type) else type(handler)).__qualname__

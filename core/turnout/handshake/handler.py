@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from turnout.errors import ConfigurationError
+from turnout.handlers.checks import sub_protocol_names
 from turnout.handshake.negotiated import Negotiated, response_headers
 from turnout.handshake.redaction import printable
 from turnout.handshake.refusal import logged_refusal, refuse
@@ -53,7 +52,6 @@ CREDENTIAL_OFFER = "turnout.credential_offer"
 """The request attribute by which an interceptor marks a token among the sub-protocols."""
 
 WEBSOCKET = "websocket"
-_TOKEN_TEXT = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 6455 section 4.1, item 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +71,9 @@ class HandshakeHandler:
     """
 
     def __init__(
-        self, *, sub_protocols: Iterable[str] = (), require_sub_protocol: bool = False
+        self, *, sub_protocols: str | Iterable[str] = (), require_sub_protocol: bool = False
     ) -> None:
-        names = [sub_protocols] if isinstance(sub_protocols, str) else list(sub_protocols)
-        for name in names:
-            if not _TOKEN_TEXT.match(name):
-                raise ConfigurationError(f"not the name of a sub-protocol: {name!r}")
-        self.sub_protocols: tuple[str, ...] = tuple(names)
+        self.sub_protocols: tuple[str, ...] = sub_protocol_names(sub_protocols)
         self.require_sub_protocol = require_sub_protocol
 
     # The request itself

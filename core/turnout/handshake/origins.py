@@ -264,6 +264,9 @@ class OriginPolicyTable:
 
 def _entries(values: str | Iterable[str]) -> list[str]:
     texts = [values] if isinstance(values, str) else list(values)
+    for text in texts:
+        if not isinstance(text, str):
+            raise ConfigurationError(f"an allowed origin is a string, unlike {text!r}")
     entries = [[entry.strip() for entry in _ENTRIES.findall(text)] for text in texts]
     if not all(found and all(found) for found in entries):
         raise ConfigurationError(f"an empty entry in the allowed origins {texts!r}")

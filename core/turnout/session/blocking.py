@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from turnout.errors import ConnectionClosed
 from turnout.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from turnout.close import CloseStatus
     from turnout.headers import Headers
     from turnout.http import Address, Principal
@@ -21,9 +19,20 @@ if TYPE_CHECKING:
     from turnout.runtime import Caller, Runtime
     from turnout.session.session import SessionState, WebSocketSession
 
-__all__ = ["BlockingSendable", "BlockingSession"]
+__all__ = ["BlockingSendable", "BlockingSession", "check_iterable"]
 
 BlockingSendable: TypeAlias = Message | str | bytes | bytearray | memoryview | Iterable[Any]
+
+
+def check_iterable(messages: object) -> Iterable[Any]:
+    """Return what `send` may take its messages from, or raise `TypeError`."""
+    if isinstance(messages, Mapping):  # its keys, one by one, are never what was meant
+        raise TypeError(f"send takes no {type(messages).__name__}; encode it: json.dumps(...)")
+    if not isinstance(messages, Iterable):
+        raise TypeError(
+            f"send takes str, bytes, a Message or an iterable, not {type(messages).__name__}"
+        )
+    return messages
 
 
 class BlockingSession:
@@ -149,7 +158,7 @@ class BlockingSession:
             self._send_one(message)
             return
         one: Any
-        for one in message:
+        for one in check_iterable(message):
             self.send(one)
 
     def _send_one(self, message: Message | str | bytes | bytearray | memoryview) -> None:

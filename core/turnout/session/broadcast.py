@@ -60,6 +60,11 @@ def _as_message(
         return message
     if isinstance(message, str):
         return TextMessage(message)
+    if not isinstance(message, (bytes, bytearray, memoryview)):
+        raise TypeError(
+            "broadcast takes str, bytes, a TextMessage or a BinaryMessage, not"
+            f" {type(message).__name__}"
+        )
     return BinaryMessage(message)
 
 

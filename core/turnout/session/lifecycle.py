@@ -170,9 +170,10 @@ class Lifecycle:
             await SteppedMessages(self._handler, self._session, self._stepper).run()
             return
         handle = self._handler.handle_message
+        awaits = self._prepared.colour == "async"  # what a plain callback returns is of no use
         while (message := await self._control.next()) is not None:
             result = handle(self._face, message)
-            if result is not None:
+            if awaits and result is not None:
                 await result
 
 

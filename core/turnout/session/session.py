@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from turnout.close import CloseStatus
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
-from turnout.session.blocking import BlockingSession
+from turnout.session.blocking import BlockingSession, check_iterable
 from turnout.session.closing import Closing
 from turnout.session.inbox import Inbox, RuntimeInbox
 from turnout.session.keepalive import IdleWatch, Keepalive, Pings
@@ -201,11 +201,7 @@ class WebSocketSession:
             async for message in messages:
                 await self.send(message)
             return
-        if not isinstance(messages, Iterable):
-            raise TypeError(
-                f"send takes str, bytes, a Message or an iterable, not {type(messages).__name__}"
-            )
-        for message in messages:
+        for message in check_iterable(messages):
             await self.send(message)
 
     def post(self, message: Message | PreparedMessage) -> Waiting | None:

@@ -1,0 +1,75 @@
+"""Mistakes in a handler that Python itself would show at the first connection only, or never."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from turnout.errors import ConfigurationError
+from turnout.handlers.base import StreamWebSocketHandler
+
+__all__ = ["check_callbacks", "label", "sub_protocol_names"]
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 6455 section 4.1, item 10
+_ARGUMENTS = {"after_connection_established": "session", "handle": "session"}
+_OTHER_ARGUMENTS = "session, argument"
+
+
+def sub_protocol_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Return one name, or several, as a tuple; raise `ConfigurationError` for what is no name."""
+    listed = (names,) if isinstance(names, str) else tuple(names)
+    for name in listed:
+        if not _TOKEN.match(name):
+            raise ConfigurationError(f"not the name of a sub-protocol: {name!r}")
+    return listed
+
+
+def check_callbacks(handler: Any, overridden: Sequence[str]) -> None:
+    """Raise `ConfigurationError` for callbacks that cannot be called as they will be.
+
+    `handler` is the object or class that has them, `overridden` the names of those it defines.
+    """
+    if isinstance(handler, StreamWebSocketHandler) and "handle" not in overridden:
+        raise ConfigurationError(f"{label(handler)} needs a handle(session) method")
+    for name in overridden:
+        callback = getattr(handler, name)
+        _check_no_generator(_label_of(handler, name), callback)
+        if not isinstance(handler, type):  # else it is not bound yet
+            _check_arguments(handler, name, callback)
+
+
+def _check_no_generator(name: str, callback: Any) -> None:
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    if inspect.isgeneratorfunction(callback) or inspect.isasyncgenfunction(callback):
+        raise ConfigurationError(f"{name} yields, which sends nothing: use session.send(message)")
+
+
+def _check_arguments(handler: Any, name: str, callback: Any) -> None:
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):
+        return  # written in C, perhaps: it does not tell what it takes
+    given = _ARGUMENTS.get(name, _OTHER_ARGUMENTS)
+    try:
+        signature.bind(*given.split(", "))
+    except TypeError:
+        raise ConfigurationError(
+            f"{_label_of(handler, name)} takes ({', '.join(signature.parameters)}) and is called"
+            f" with ({given}); the variables of the path are in session.path_variables"
+        ) from None
+
+
+def _label_of(handler: Any, callback: str) -> str:
+    function = getattr(handler, "__dict__", {}).get("handle")
+    return label(handler) if function else f"{label(handler)}.{callback}"
+
+
+def label(handler: Any) -> str:
+    """Return what a user calls a handler: the name of its class, or of its function."""
+    function = getattr(handler, "__dict__", {}).get("handle")
+    named = function or (handler if isinstance(handler, type) else type(handler))
+    return getattr(named, "__qualname__", repr(named))
