@@ -19,17 +19,21 @@ for each shows that Tornado still does it.
 from __future__ import annotations
 
 import asyncio
+from asyncio.tasks import _enter_task, _leave_task  # the documented way for third-party loops
 from typing import TYPE_CHECKING, Protocol
 
 from tornado.websocket import WebSocketProtocol13, _WebSocketParams
 
-from turnout.errors import ProtocolError
+from turnout.errors import InvalidPayloadError, ProtocolError
+from turnout.messages import BinaryMessage, TextMessage
 from turnout.protocol.frames import (
     BINARY,
     CONTROL,
     FIN,
+    MASKED,
     RSV1,
     TEXT,
+    TWO_BYTES,
     FrameHeader,
     check_first_bytes,
     header_size,
@@ -38,7 +42,7 @@ from turnout.protocol.frames import (
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout.protocol.masking import find_mask
 from turnout.protocol.reassembler import Reassembler
-from turnout.protocol.receivers import CloseReceived, ControlFrame, PlainFrame
+from turnout.protocol.receivers import NOT_UTF8, CloseReceived, ControlFrame, PlainFrame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -93,15 +97,25 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
         self.discarding = False
         self._sink = sink
         self._limits = SizeLimits(options, partial)
+        self._short_limits = {
+            FIN | TEXT: min(self._limits.text, TWO_BYTES - 1),
+            FIN | BINARY: min(self._limits.binary, TWO_BYTES - 1),
+        }
         self._reserved = 0 if deflate is None else RSV1
         self._deflate = deflate
         self._partial = partial
         self._reassembler: Reassembler | None = None
         self._mask = find_mask()
         self._frames = 0
+        self._loop: asyncio.AbstractEventLoop
+        self._task: asyncio.Task[None]
 
     async def run(self) -> None:
         """Read until the connection is over; the handler's `on_close` is called at the end."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._loop = task.get_loop()
         try:
             await self._receive_frame_loop()
         finally:
@@ -115,20 +129,39 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
 
     async def _receive_frame(self) -> None:
         """Read one frame; called by Tornado in a loop."""
-        self._frames += 1
-        if not self._frames % FRAMES_IN_A_ROW:
-            await asyncio.sleep(0)
         if self.discarding:
             await self.stream.read_bytes(DISCARD_SIZE, partial=True)
             return
+        self._frames += 1
+        if not self._frames % FRAMES_IN_A_ROW:
+            await asyncio.sleep(0)
         try:
-            await self._receive_checked_frame()
+            start = await self._read_bytes(2)
+            limit = self._short_limits.get(start[0], -1)
+            length = start[1] ^ MASKED
+            if length <= limit and not self._in_message():
+                # Most messages: whole, plain, and of one byte of length.
+                rest = await self._read_bytes(4 + length)
+                self._sink.heard = True
+                waiting = self._deliver(self._message(start[0], rest))
+                if waiting is not None:
+                    await waiting
+            else:
+                await self._receive_any_frame(start)
         except ProtocolError as error:
             self.discarding = True
             self._sink.violated(error.with_traceback(None))
 
-    async def _receive_checked_frame(self) -> None:
-        start = await self._read_bytes(2)
+    def _message(self, first: int, rest: bytes) -> Message:
+        payload = self._mask(rest[4:], rest[:4])
+        if first == FIN | BINARY:
+            return BinaryMessage(payload)
+        try:
+            return TextMessage(payload.decode())
+        except UnicodeDecodeError:
+            raise InvalidPayloadError(NOT_UTF8) from None
+
+    async def _receive_any_frame(self, start: bytes) -> None:
         check_first_bytes(start[0], start[1], self._reserved)
         header = read_header(start + await self._read_bytes(header_size(start[1]) - 2), 0)
         receiver = self._begin(header)
@@ -139,22 +172,32 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
             self._sink.heard = True
             event = receiver.feed(part, not missing)
             if event is not None:
-                await self._deliver(event)
+                waiting = self._deliver(event)
+                if waiting is not None:
+                    await waiting
             if not missing:
                 return
 
-    async def _deliver(self, event: Message | CloseReceived) -> None:
-        if isinstance(event, CloseReceived):
+    def _deliver(self, event: Message | CloseReceived) -> Awaitable[None] | None:
+        """Deliver as the loop itself would: a callback is then stepped where it is delivered.
+
+        Inside of Tornado's task it could not be, and would cost a turn of the loop.
+        """
+        if type(event) is CloseReceived:
             self.discarding = True
-        waiting = self._sink.received(event)
-        if waiting is not None:
-            await waiting
+        _leave_task(self._loop, self._task)
+        try:
+            return self._sink.received(event)
+        finally:
+            _enter_task(self._loop, self._task)
+
+    def _in_message(self) -> bool:
+        return self._reassembler is not None and self._reassembler.in_message
 
     def _begin(self, header: FrameHeader) -> FrameReceiver:
         if header.first & CONTROL:
             return ControlFrame(header, self._mask)
-        in_message = self._reassembler is not None and self._reassembler.in_message
-        if header.first in (FIN | TEXT, FIN | BINARY) and not in_message:
+        if header.first in self._short_limits and not self._in_message():
             limit = self._limits.left(header.opcode == TEXT, 0)
             if header.length > limit:
                 raise too_big(header.length, limit)

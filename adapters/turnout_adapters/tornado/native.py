@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler
 
 from turnout.close import CloseStatus
-from turnout.messages import PingMessage, PongMessage
+from turnout.messages import BinaryMessage, PingMessage, PongMessage, TextMessage
 from turnout.protocol.deflate import Deflater
 from turnout.protocol.encoder import opcode_and_payload
 from turnout.protocol.frames import CONTINUATION, PING, PONG, encode_close
@@ -99,10 +100,13 @@ class NativeConnection(Connection):
 
     def send(self, message: Message) -> None:
         """Write one message."""
-        if isinstance(message, PingMessage):
+        kind = type(message)
+        if kind is PingMessage:
             self._write(PING, message.payload)
-        elif isinstance(message, PongMessage):
+        elif kind is PongMessage:
             self._write(PONG, message.payload)
+        elif self._deflater is None and message.is_first and message.is_last:
+            self._write(*opcode_and_payload(message))
         else:
             self._send_data(message)
 
@@ -155,7 +159,10 @@ class NativeConnection(Connection):
 
     def received(self, event: Message | CloseReceived) -> asyncio.Future[None] | None:
         """Deliver an event; return what to wait for while the session wants no more."""
-        if isinstance(event, PingMessage):
+        if isinstance(event, (TextMessage, BinaryMessage)):
+            if not self._close_sent:
+                self.session.message_received(event)
+        elif isinstance(event, PingMessage):
             self._answer_ping(event.payload)
             self.session.ping_received(event)
         elif isinstance(event, PongMessage):
@@ -163,8 +170,6 @@ class NativeConnection(Connection):
         elif isinstance(event, CloseReceived):
             self._close_received = True
             self.session.close_received(event.status)
-        elif not self._close_sent:
-            self.session.message_received(event)
         return self._resumed
 
     def violated(self, error: ProtocolError) -> None:
@@ -199,8 +204,11 @@ class NativeConnection(Connection):
     def _write(
         self, opcode: int, payload: bytes, *, fin: bool = True, compressed: bool = False
     ) -> None:
-        if not self._stream.closed():
+        try:
             written = self._protocol.write_frame(opcode, payload, fin=fin, compressed=compressed)
+        except StreamClosedError:
+            return  # the session learns it from `lost`
+        if not written.done():
             self._backlog.add(written, len(payload))
 
     def _write_bytes(self, frame: bytes) -> None:
