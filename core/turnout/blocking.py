@@ -95,7 +95,8 @@ def join(inbound: Callable[[], object], outbound: Callable[[], object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-    call(finished(tasks[1 - order[0]]))
+        for task in tasks:
+            call(finished(task))
     call(_await(tasks[order[0]]))
 
 

@@ -91,14 +91,18 @@ class TaskGroup:
         if error is not None:
             self._cancel()
         try:
-            for task in self._tasks:
-                await finished(task)
-        except BaseException:
+            await self._all_finished()
+        except BaseException:  # cancelled: so are they, and their ends are still waited for
             self._cancel()
+            await self._all_finished()
             raise
         errors = [task.error for task in self._tasks if isinstance(task.error, Exception)]
         if error is None and errors:
             raise ExceptionGroup("tasks of a group failed", errors)
+
+    async def _all_finished(self) -> None:
+        for task in self._tasks:
+            await finished(task)
 
 
 async def finished(task: Task[Any]) -> None:
@@ -108,55 +112,12 @@ async def finished(task: Task[Any]) -> None:
     await waiter
 
 
-class _Waiters:
-    """Those who wait for one object, in order; one who gives up is forgotten."""
-
-    __slots__ = ("_waiting",)
-
-    def __init__(self) -> None:
-        self._waiting: deque[Waiter] = deque()
-
-    async def wait(self, ready: Callable[[], bool]) -> None:
-        """Wait to be woken; looks at `ready` first, as another thread may have been quick."""
-        waiter = current_runtime().waiter()
-        self._waiting.append(waiter)
-        try:
-            if not ready():
-                await waiter
-        except BaseException:
-            if not self._forget(waiter):  # it was this one's turn already: pass it on
-                self.wake_one()
-            raise
-        else:
-            self._forget(waiter)
-
-    def _forget(self, waiter: Waiter) -> bool:
-        try:
-            self._waiting.remove(waiter)
-        except ValueError:
-            return False
-        return True
-
-    def wake_one(self) -> bool:
-        """Let the first go on; tell whether there was one."""
-        try:
-            self._waiting.popleft().wake()
-        except IndexError:
-            return False
-        return True
-
-    def wake_all(self) -> None:
-        """Let everyone go on."""
-        while self.wake_one():
-            pass
-
-
 class Event:
     """Something that happens once, and that many can wait for."""
 
     def __init__(self) -> None:
         self._set = False
-        self._waiters = _Waiters()
+        self._waiting: deque[Waiter] = deque()
 
     @property
     def is_set(self) -> bool:
@@ -166,22 +127,33 @@ class Event:
     def set(self) -> None:
         """Let everyone go on who waits, and who will."""
         self._set = True
-        self._waiters.wake_all()
+        while (waiter := _first(self._waiting)) is not None:
+            waiter.wake()
 
     async def wait(self) -> None:
         """Return once it is set."""
-        while not self._set:
-            await self._waiters.wait(lambda: self._set)
+        waiter = current_runtime().waiter()
+        self._waiting.append(waiter)
+        try:
+            if not self._set:  # looked at after the waiter can be seen: another thread may be quick
+                await waiter
+        finally:
+            _drop(self._waiting, waiter)
 
 
 class _Tokens:
-    """So many of something: taking one and giving one back are atomic on threads too."""
+    """So many of something, handed out in the order of asking.
 
-    __slots__ = ("_free", "_waiters")
+    A free token and one who waits for it are brought together by whoever adds the later of the
+    two; each step is atomic on threads too, and what was taken in vain is put back and looked at
+    again.
+    """
+
+    __slots__ = ("_free", "_waiting")
 
     def __init__(self, count: int) -> None:
         self._free: deque[None] = deque([None] * count)
-        self._waiters = _Waiters()
+        self._waiting: deque[Waiter] = deque()
 
     def __len__(self) -> int:
         return len(self._free)
@@ -195,18 +167,53 @@ class _Tokens:
         return True
 
     async def take(self) -> None:
-        """Take one, waiting for it."""
-        while not self.take_nowait():
-            await self._waiters.wait(lambda: bool(self._free))
+        """Take one, waiting for it behind those who wait already."""
+        if not self._waiting and self.take_nowait():
+            return
+        waiter = current_runtime().waiter()
+        self._waiting.append(waiter)
+        self._match()
+        try:
+            await waiter
+        except BaseException:
+            if not _drop(self._waiting, waiter):  # it was handed over already: pass it on
+                self.give()
+            raise
 
     def give(self) -> None:
-        """Give one back."""
+        """Give one back, to the first who waits."""
         self._free.append(None)
-        self._waiters.wake_one()
+        self._match()
+
+    def _match(self) -> None:
+        while self._free and self._waiting:
+            if not self.take_nowait():
+                return
+            waiter = _first(self._waiting)
+            if waiter is None:
+                self._free.append(None)
+            else:
+                waiter.wake()
+
+
+def _first(waiting: deque[Waiter]) -> Waiter | None:
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None
+
+
+def _drop(waiting: deque[Waiter], waiter: Waiter) -> bool:
+    """Forget one who waits; false when he had his turn."""
+    try:
+        waiting.remove(waiter)
+    except ValueError:
+        return False
+    return True
 
 
 class Lock:
-    """Mutual exclusion: `async with lock:`."""
+    """Mutual exclusion, in the order of asking: `async with lock:`."""
 
     def __init__(self) -> None:
         self._token = _Tokens(1)
@@ -242,7 +249,7 @@ class Queue(Generic[T]):
             raise UsageError(f"a queue holds at least 1 item, not {maxsize}")
         self._room = None if maxsize is None else _Tokens(maxsize)
         self._items: deque[T] = deque()
-        self._getters = _Waiters()
+        self._ready = _Tokens(0)
 
     def __len__(self) -> int:
         """Return how many items wait."""
@@ -268,16 +275,12 @@ class Queue(Generic[T]):
 
     def _add(self, item: T) -> None:
         self._items.append(item)
-        self._getters.wake_one()
+        self._ready.give()
 
     async def get(self) -> T:
         """Return the oldest item, waiting for one."""
-        while True:
-            try:
-                item = self._items.popleft()
-            except IndexError:
-                await self._getters.wait(lambda: bool(self._items))
-            else:
-                if self._room is not None:
-                    self._room.give()
-                return item
+        await self._ready.take()
+        item = self._items.popleft()
+        if self._room is not None:
+            self._room.give()
+        return item

@@ -92,6 +92,6 @@ async def join(inbound: Coroutine[Any, Any, Any], outbound: Coroutine[Any, Any, 
     finally:
         for task in tasks:
             task.cancel()
-    first = tasks[order[0]]
-    await finished(tasks[1 - order[0]])
-    await first
+        for task in tasks:
+            await finished(task)
+    await tasks[order[0]]
