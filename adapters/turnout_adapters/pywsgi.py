@@ -189,7 +189,10 @@ class PywsgiResponse(ServerHttpResponse):
 
     async def start(self, status: int, headers: HeadersLike = ()) -> None:
         """Send status and headers now; pywsgi sends the body chunked to HTTP/1.1 clients."""
-        self._begin(status, self._fields(headers), b"")
+        fields = self._fields(headers)
+        if self.request.http_version == "1.0":  # only the end of the connection ends the body
+            fields.set("Connection", "close")
+        self._begin(status, fields, b"")
 
     async def write(self, data: bytes) -> None:
         """Send a piece of the body; returns when the kernel has taken it."""

@@ -42,6 +42,13 @@ def sleepy(session):
         time.sleep(0.2)
         session.send(message)
 
+@registry.websocket("/asyncio", async_runtime="asyncio")
+async def on_asyncio(session):
+    import asyncio
+    async for message in session:
+        await asyncio.gather(asyncio.sleep(0.01), asyncio.to_thread(time.sleep, 0.01))
+        await session.send(message)
+
 def stream(request, response):
     response.start(200)
     response.write(b"first")
@@ -127,6 +134,26 @@ def test_plain_code_that_blocks_yields_once_it_is_patched(start: Start) -> None:
     for client in clients:
         client.stream.close()
     assert program.stop() == ("returned\n", "")
+
+
+@pytest.mark.parametrize("before", ["", "from gevent import monkey; monkey.patch_all()"])
+def test_asyncio_runs_beside_it_patched_or_not(start: Start, before: str) -> None:
+    program = start(before=before)
+    clients = [RawClient(program.address) for _ in range(20)]
+    for client in clients:
+        client.open("/asyncio")
+        client.send_text("hello")
+    assert [client.read_text() for client in clients] == ["hello"] * 20
+    program.process.send_signal(signal.SIGTERM)
+    assert [client.answer_close() for client in clients] == [(1001, "")] * 20
+    assert program.process.communicate(timeout=20) == ("returned\n", "")
+
+
+def test_an_old_client_sees_the_end_of_a_streamed_body(start: Start) -> None:
+    program = start()
+    with RawClient(program.address) as client:
+        client.stream.write(b"GET /stream HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
+        assert client.stream.read_to_end().endswith(b"\r\n\r\nfirstlast")
 
 
 def test_a_running_response_is_finished_before_the_end(start: Start) -> None:
