@@ -159,7 +159,7 @@ async def echo(session: Any) -> None:
 
 def test_a_callable_that_does_not_tell_what_it_takes_is_taken() -> None:
     class Untold(StreamWebSocketHandler):
-        handle = property(lambda self: dict)  # `dict` has no signature
+        handle: Any = property(lambda self: dict)  # `dict` has no signature
 
     WebSocketHandlerRegistry().add_handler(Untold(), "/")
 
