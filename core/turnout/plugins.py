@@ -89,7 +89,18 @@ class Plugin:
             raise EngineError(
                 f"the engine {self.name!r} names {loaded!r}, which is no RequestUpgradeStrategy"
             )
+        for strategy in loaded.variants.values() or (loaded,):
+            self._check_complete(strategy)
         return loaded
+
+    def _check_complete(self, strategy: StrategyClass) -> None:
+        missing = [name for name in ("name", "runtime") if not hasattr(strategy, name)]
+        missing += sorted(strategy.__abstractmethods__)
+        if missing:
+            raise EngineError(
+                f"the strategy {strategy.__qualname__} of the engine {self.name!r} lacks"
+                f" {', '.join(missing)}"
+            )
 
     def _is_own_fault(self, error: ModuleNotFoundError) -> bool:
         """Tell whether what is missing is something that installing the engine would not bring."""

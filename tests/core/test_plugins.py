@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from tests.cli.strangers import install_stranger
@@ -91,6 +91,24 @@ def test_what_is_registered_here_comes_first() -> None:
     finally:
         plugins.unregister("wsproto")
     assert plugins.load("wsproto").__name__ == "WsprotoStrategy"
+
+
+def test_a_strategy_that_is_not_finished_says_what_it_lacks() -> None:
+    class Nameless(RequestUpgradeStrategy):
+        async def upgrade(self, request: object, response: object, upgrade: object) -> None:
+            raise NotImplementedError
+
+    class Unfinished(Pretend):
+        variants: ClassVar[Mapping[str, type[RequestUpgradeStrategy]]] = {"standard": Nameless}
+
+    strategies: list[Any] = [Nameless, Unfinished]
+    for strategy in strategies:
+        plugins.register("unfinished", strategy)
+        try:
+            with pytest.raises(EngineError, match=r"Nameless of .* lacks name, runtime, serve"):
+                plugins.load("unfinished")
+        finally:
+            plugins.unregister("unfinished")
 
 
 def test_a_loader_is_called_at_first_use_only() -> None:
