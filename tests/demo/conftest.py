@@ -42,9 +42,13 @@ def demo(demo_engine: tuple[str, ...]) -> Iterator[Demo]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(requires: Callable[[str], Path]) -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window.
+
+    Not for the session: as long as it is there, an event loop runs in this thread, and no test of
+    another module could run its own.
+    """
     chromium = requires("chromium")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)

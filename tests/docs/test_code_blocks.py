@@ -282,7 +282,7 @@ class PageRun:
 def environment() -> dict[str, str]:
     """Return an environment in which `python` and `turnout` are those that run the tests."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+    return {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
 
 
 def shown(output: str) -> re.Pattern[str]:
