@@ -22,7 +22,8 @@ class RequestBody:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pieces: deque[bytes] = deque()
+        # Most requests have no body, and an empty deque takes 760 bytes.
+        self._pieces: deque[bytes] | None = None
         self._size = 0
         self._lost = False
         self._readable: asyncio.Future[None] | None = None
@@ -34,6 +35,8 @@ class RequestBody:
 
     def feed(self, piece: bytes) -> asyncio.Future[None] | None:
         """Add a piece; return what Tornado has to wait for before it reads the next."""
+        if self._pieces is None:
+            self._pieces = deque()
         self._pieces.append(piece)
         self._size += len(piece)
         self._wake(self._readable)

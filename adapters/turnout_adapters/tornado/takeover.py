@@ -43,6 +43,7 @@ async def detach(handler: RequestHandler, response: TornadoResponse) -> IOStream
         raise ConnectionClosed(NO_CLOSE_FRAME)
     response.switched()
     stream = handler.detach()
+    handler.request.server_connection = None  # it would keep the stream, some KiB, alive
     handler.application.log_request(handler)
     try:
         if stream.writing():

@@ -20,7 +20,6 @@ from turnout_compat.asyncio_transport import address_of
 if TYPE_CHECKING:
     from tornado.http1connection import HTTP1Connection
     from tornado.httputil import HTTPServerRequest
-    from tornado.iostream import IOStream
     from tornado.web import RequestHandler
 
     from turnout.headers import HeadersLike
@@ -120,8 +119,6 @@ class TornadoResponse(ServerHttpResponse):
         super().__init__()
         self._handler = handler
         self._connection = connection_of(handler.request)
-        stream: Any = self._connection.stream  # None only when the connection is over
-        self._stream: IOStream = stream
         self._body = body
         self._is_head = handler.request.method == "HEAD"
         self._has_body = True
@@ -159,7 +156,8 @@ class TornadoResponse(ServerHttpResponse):
     @property
     def disconnected(self) -> bool:
         """True once the connection is lost."""
-        return self._gone.done() or self._stream.closed()
+        stream: Any = self._connection.stream  # None once it was detached
+        return self._gone.done() or stream is None or stream.closed()
 
     async def wait_disconnected(self) -> None:
         """Return when the connection is lost."""
