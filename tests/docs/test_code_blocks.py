@@ -129,6 +129,13 @@ def test_page_runs(page: Path, tmp_path: Path) -> None:
 
 
 GOOD_PAGE = """
+```python title="serve.py"
+import signal
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+print("ready")
+signal.sigwait([signal.SIGINT])
+```
 ```python title="greeting.py"
 WORD = "hello"
 ```
@@ -145,7 +152,7 @@ hello 8080
 ```
 <!-- keeps running -->
 ```console
-$ python -uc 'import signal; print("ready"); signal.sigwait([signal.SIGINT])'
+$ python serve.py
 ready
 ```
 <!-- fragment: no such name -->
