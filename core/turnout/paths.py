@@ -18,6 +18,7 @@ from the folder that `{name:path}` stands in.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import unquote
@@ -141,19 +142,30 @@ class PathTable(Generic[T]):
         Raises `ConfigurationError` for a malformed template, and for one that matches exactly the
         paths of another: names of variables make no difference.
         """
-        parsed = PathTemplate(template)
-        node = self._node_for(parsed)
-        entry = _Entry(parsed, value)
-        if parsed.takes_rest:
-            _expect_free(node.rest, parsed)
-            node.rest = entry
-        else:
-            _expect_free(node.end, parsed)
-            node.end = entry
-        if not parsed.names and "%" not in template:
-            self._literals[template] = value
-        self._templates.append(parsed)
+        return self.add_all([template], value)[0]
+
+    def add_all(self, templates: Iterable[str], value: T) -> list[PathTemplate]:
+        """Map several templates to one value; when one of them cannot be, none is."""
+        parsed = [PathTemplate(template) for template in templates]
+        nodes = [self._node_for(template) for template in parsed]
+        for index, (template, node) in enumerate(zip(parsed, nodes, strict=True)):
+            taken = node.rest if template.takes_rest else node.end
+            _expect_free(None if taken is None else taken.template, template)
+            for other in range(index):
+                if nodes[other] is node and parsed[other].takes_rest is template.takes_rest:
+                    _expect_free(parsed[other], template)
+        for template, node in zip(parsed, nodes, strict=True):
+            self._insert(template, node, value)
         return parsed
+
+    def _insert(self, template: PathTemplate, node: _Node[T], value: T) -> None:
+        if template.takes_rest:
+            node.rest = _Entry(template, value)
+        else:
+            node.end = _Entry(template, value)
+        if not template.names and "%" not in template.text:
+            self._literals[template.text] = value
+        self._templates.append(template)
 
     def match(self, raw_path: str) -> tuple[T, dict[str, str]] | None:
         """Return the value of the most specific template that fits, and its decoded variables.
@@ -191,10 +203,10 @@ class PathTable(Generic[T]):
         return node
 
 
-def _expect_free(taken: _Entry[T] | None, template: PathTemplate) -> None:
+def _expect_free(taken: PathTemplate | None, template: PathTemplate) -> None:
     if taken is not None:
         raise ConfigurationError(
-            f"{template.text!r} matches the same paths as {taken.template.text!r},"
+            f"{template.text!r} matches the same paths as {taken.text!r},"
             " which is registered already"
         )
 

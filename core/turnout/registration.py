@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from turnout.errors import ConfigurationError
+from turnout.handlers.checks import check_no_generator
 from turnout.handlers.traits import AnyHandler, Colour, PreparedHandler, colour_of, prepare
 from turnout.handshake.handler import HandshakeHandler
 from turnout.handshake.interceptors import HandshakeInterceptor, prepare_interceptors
@@ -45,6 +46,7 @@ class HttpRegistration:
         handle = handler.handle if isinstance(handler, HttpRequestHandler) else handler
         if not callable(handle):
             raise ConfigurationError(f"an HTTP handler is called, unlike {handler!r}")
+        check_no_generator(repr(handler), handle)
         return cls(handle, colour_of(handle))
 
 
@@ -121,8 +123,9 @@ class WebSocketHandlerRegistration:
         self._registry.check_open()
         given = WebSocketOptions.from_values(values)
         both = checked_options(options).overridden_by(given)
-        self._own_options = self._own_options.overridden_by(both)
-        self._registry.check_options(self.options)
+        own = self._own_options.overridden_by(both)
+        self._registry.check_options(self._registry.options.overridden_by(own))
+        self._own_options = own
         return self
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from turnout.errors import ConfigurationError, UsageError
 from turnout.handlers.base import StreamWebSocketHandler, WebSocketHandler
+from turnout.handlers.checks import sub_protocol_names
 from turnout.handlers.decorators import (
     ExceptionWebSocketHandlerDecorator,
     LoggingWebSocketHandlerDecorator,
@@ -105,8 +106,7 @@ class WebSocketHandlerRegistry:
         registration.add_interceptors(*interceptors)
         for service in self._services:
             service.check(registration)
-        for path in paths:
-            self._websockets.add(path, registration)
+        self._websockets.add_all(paths, registration)
         self._registrations.append(registration)
         return registration
 
@@ -120,9 +120,9 @@ class WebSocketHandlerRegistry:
     ) -> Callable[[F], F]:
         """Register the decorated function or class as a handler; see `add_handler` for settings.
 
-        A function takes the session and is a stream handler; a class is made once, without
-        arguments. `partial` delivers pieces of messages as they come, `control_frames` shows pings
-        and pongs too.
+        A function takes the session and is a stream handler, and so is a class that is no handler
+        yet and has a `handle` method; a class is made once, without arguments. `partial` delivers
+        pieces of messages as they come, `control_frames` shows pings and pongs too.
         """
         _check_paths(paths)  # here, for who forgets the parentheses of the decorator
 
@@ -140,8 +140,7 @@ class WebSocketHandlerRegistry:
         self.check_open()
         _check_paths(paths)
         registration = HttpRegistration.of(handler)
-        for path in paths:
-            self._http.add(path, registration)
+        self._http.add_all(paths, registration)
 
     def allow_origins_at(
         self,
@@ -255,8 +254,30 @@ def _check_paths(paths: Sequence[object]) -> None:
 def _handler_of(
     target: Any, partial: bool, control_frames: bool, sub_protocols: str | Sequence[str]
 ) -> Any:
-    if isinstance(target, type):
-        return target()
-    return FunctionHandler(
-        target, partial=partial, control_frames=control_frames, sub_protocols=sub_protocols
-    )
+    if not isinstance(target, type):
+        return FunctionHandler(
+            target, partial=partial, control_frames=control_frames, sub_protocols=sub_protocols
+        )
+    handler: Any = _handler_class(target)()
+    if partial:
+        handler.supports_partial_messages = True
+    if control_frames:
+        if not isinstance(handler, StreamWebSocketHandler):
+            raise ConfigurationError(
+                "control_frames= is for stream handlers: override handle_ping_message and"
+                " handle_pong_message"
+            )
+        handler.receives_control_frames = True  # type: ignore[misc]  # of this object only
+    if sub_protocols:
+        handler.sub_protocols = sub_protocol_names(sub_protocols)
+    return handler
+
+
+def _handler_class(target: type[Any]) -> type[Any]:
+    """Return a class as it is, or as a stream handler if it has just a `handle` method."""
+    if issubclass(target, (WebSocketHandler, StreamWebSocketHandler)):
+        return target
+    if not callable(getattr(target, "handle", None)):
+        return target
+    named = {"__module__": target.__module__, "__qualname__": target.__qualname__}
+    return type(target.__name__, (target, StreamWebSocketHandler), named)

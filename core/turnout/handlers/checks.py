@@ -11,7 +11,7 @@ from typing import Any
 from turnout.errors import ConfigurationError
 from turnout.handlers.base import StreamWebSocketHandler
 
-__all__ = ["check_callbacks", "label", "sub_protocol_names"]
+__all__ = ["check_callbacks", "check_no_generator", "label", "sub_protocol_names"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 6455 section 4.1, item 10
 _ARGUMENTS = {"after_connection_established": "session", "handle": "session"}
@@ -36,12 +36,13 @@ def check_callbacks(handler: Any, overridden: Sequence[str]) -> None:
         raise ConfigurationError(f"{label(handler)} needs a handle(session) method")
     for name in overridden:
         callback = getattr(handler, name)
-        _check_no_generator(_label_of(handler, name), callback)
+        check_no_generator(_label_of(handler, name), callback)
         if not isinstance(handler, type):  # else it is not bound yet
             _check_arguments(handler, name, callback)
 
 
-def _check_no_generator(name: str, callback: Any) -> None:
+def check_no_generator(name: str, callback: Any) -> None:
+    """Raise `ConfigurationError` for a function that yields: called, it would do nothing."""
     while isinstance(callback, functools.partial):
         callback = callback.func
     if inspect.isgeneratorfunction(callback) or inspect.isasyncgenfunction(callback):

@@ -99,9 +99,11 @@ def prepare(
 
 def innermost(handler: AnyHandler) -> Any:
     """Return what decides a handler's colour: the class or object inside its decorators."""
-    while (inner := getattr(handler, "delegate", None)) is not None:
-        handler = inner
-    return getattr(handler, "prototype", None) or handler
+    from turnout.handlers.decorators import unwrap  # they build on this module
+    from turnout.handlers.per_connection import PerConnectionWebSocketHandler
+
+    inner = unwrap(handler)
+    return inner.prototype if isinstance(inner, PerConnectionWebSocketHandler) else inner
 
 
 def _colour_of_handler(handler: Any) -> Colour:
