@@ -9,7 +9,7 @@ text, and hands the bytes on as they are. Unmasking, joining and decoding stay w
 from __future__ import annotations
 
 from codecs import IncrementalDecoder, getincrementaldecoder
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from turnout.errors import InvalidPayloadError, ProtocolError
 from turnout.protocol.frames import (
@@ -40,14 +40,8 @@ SHORT_HEADER: Final = 6
 _WHOLE_TEXT: Final = FIN | TEXT
 _WHOLE: Final = frozenset((FIN | TEXT, FIN | BINARY))
 _Utf8Decoder = getincrementaldecoder("utf-8")
-
-
-class Piece(NamedTuple):
-    """Bytes that the engine may read, and whether they complete what it delivers."""
-
-    data: bytes
-    completes: bool
-    """True when a message or a control frame ends with these bytes."""
+Piece: TypeAlias = "tuple[bytes, bool]"
+"""Bytes that the engine may read, and whether a message or a control frame ends with them."""
 
 
 class FrameGuard:
@@ -92,6 +86,8 @@ class FrameGuard:
         Raises `ProtocolError` at the first byte that shows a violation; call it no more then.
         """
         data, start = self._data, self._position
+        if start == len(data):
+            return None
         if self._left is None and len(data) - start >= SHORT_HEADER and self._kind is None:
             first = data[start]
             length = data[start + 1] ^ MASKED
@@ -100,7 +96,7 @@ class FrameGuard:
                 limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
                 if first in _WHOLE and length <= limit:
                     self._position = end
-                    return Piece(data[start:end], True)
+                    return data[start:end], True
         return self._next_of_any_frame()
 
     def _next_of_any_frame(self) -> Piece | None:
@@ -116,7 +112,7 @@ class FrameGuard:
         self._owed = header.length
         self._position += len(header.raw)
         rest = self._rest_of(header)
-        return Piece(header.raw, False) if rest is None else Piece(header.raw + rest[0], rest[1])
+        return (header.raw, False) if rest is None else (header.raw + rest[0], rest[1])
 
     def _read_header(self) -> FrameHeader | None:
         data, start = self._data, self._position
@@ -135,9 +131,9 @@ class FrameGuard:
             return None
         if header.opcode == CLOSE:
             parse_close(self._mask(self._data[begin:end], header.key))
-        piece = Piece(self._data[self._position : end], True)
+        frame = self._data[self._position : end]
         self._position = end
-        return piece
+        return frame, True
 
     def _enter(self, header: FrameHeader) -> None:
         """Check a data frame's place in its message, and its size, before any of its payload."""
@@ -163,11 +159,11 @@ class FrameGuard:
             self._check_text(self._decoder, header, part)
         self._owed -= len(part)
         if self._owed:
-            return Piece(part, False)
+            return part, False
         self._left = None
         if header.first & FIN:
             self._kind = self._decoder = None
-        return Piece(part, bool(header.first & FIN))
+        return part, bool(header.first & FIN)
 
     def _check_text(self, decoder: IncrementalDecoder, header: FrameHeader, part: bytes) -> None:
         turn = (header.length - self._owed) & 3

@@ -41,21 +41,34 @@ class Seen(NamedTuple):
 
 def guard_on(chunks: list[bytes]) -> Seen:
     """Run the guard before the least that an engine does: decode whole text, end at a close."""
-    guard, passed, completed, pending = FrameGuard(LIMITS), b"", 0, b""
+    guard, passed, completed, pending, left = FrameGuard(LIMITS), b"", 0, b"", 0
     try:
         for chunk in chunks:
             guard.receive_data(chunk)
             while (piece := guard.next_piece()) is not None:
-                passed, pending = passed + piece.data, pending + piece.data
-                if piece.completes:
-                    decode_whole_text(pending)
-                    completed += 1
-                    if pending[0] == 0x80 | CLOSE:
+                data, completes = piece
+                passed += data
+                completed += completes
+                if not left and data[0] & 0x08:
+                    if data[0] == 0x80 | CLOSE:
                         return Seen(passed, completed, None)
+                    continue
+                left = (left or frame_size(data)) - len(data)
+                pending += data
+                if completes:
+                    decode_whole_text(pending)
                     pending = b""
+    except InvalidPayloadError as error:
+        whole = bool(pending) and pending[0] == 0x80 | TEXT
+        return Seen(passed, completed - whole, error.code, pending)
     except ProtocolError as error:
         return Seen(passed, completed, error.code, pending)
     return Seen(passed, completed, None, pending)
+
+
+def frame_size(data: bytes) -> int:
+    length = data[1] & 0x7F
+    return 8 + int.from_bytes(data[2:4], "big") if length == 126 else 6 + length
 
 
 def decode_whole_text(frame: bytes) -> None:

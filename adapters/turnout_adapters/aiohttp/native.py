@@ -62,9 +62,7 @@ def _close_event(message: Any) -> CloseReceived:
     return CloseReceived(status)
 
 
-_EVENTS: dict[WSMsgType, Callable[[Any], Event]] = {
-    WSMsgType.TEXT: lambda message: TextMessage(message.data),
-    WSMsgType.BINARY: lambda message: BinaryMessage(message.data),
+_CONTROL: dict[WSMsgType, Callable[[Any], Event]] = {
     WSMsgType.PING: lambda message: PingMessage(message.data),
     WSMsgType.PONG: lambda message: PongMessage(message.data),
     WSMsgType.CLOSE: _close_event,
@@ -82,6 +80,9 @@ class AiohttpDriver:
         self._websocket = websocket
         self._response = websocket.response
         self._guard = FrameGuard(options)
+        self._next_piece = self._guard.next_piece
+        self._feed = websocket.feed
+        self._receive = websocket.response.receive
         self._pieces: list[Any] = []
         self._discarding = False
 
@@ -98,22 +99,25 @@ class AiohttpDriver:
         if self._discarding:
             return None
         try:
-            event = self._read()
+            while (piece := self._next_piece()) is not None:
+                if self._feed(piece[0])[0]:
+                    raise self._error()
+                if piece[1]:
+                    return self._event(drive(self._receive()))
         except ProtocolError as error:
-            event = Failed(CloseStatus(error.code), error.with_traceback(None))
-        if isinstance(event, (CloseReceived, Failed)):
             self._discarding = True
-        return event
-
-    def _read(self) -> Event | None:
-        while (piece := self._guard.next_piece()) is not None:
-            failed, _ = self._websocket.feed(piece.data)
-            if failed:
-                raise self._error()
-            if piece.completes:
-                message = drive(self._response.receive())
-                return _EVENTS[message.type](message)
+            return Failed(CloseStatus(error.code), error.with_traceback(None))
         return None
+
+    def _event(self, message: Any) -> Event:
+        kind = message.type
+        if kind is WSMsgType.TEXT:
+            return TextMessage(message.data)
+        if kind is WSMsgType.BINARY:
+            return BinaryMessage(message.data)
+        if kind is WSMsgType.CLOSE:
+            self._discarding = True
+        return _CONTROL[kind](message)
 
     def _error(self) -> ProtocolError:
         """Return what aiohttp's reader found: after the guard, only text that is not UTF-8."""
@@ -124,27 +128,26 @@ class AiohttpDriver:
 
     def encode(self, message: Message) -> bytes:
         """Return the frame of a message; of one in pieces, nothing before the last of them."""
-        if isinstance(message, (TextMessage, BinaryMessage)):
-            return self._encode_data(message)
-        if isinstance(message, PingMessage):
+        if type(message) is TextMessage and message.is_first and message.is_last:
+            drive(self._response.send_str(message.payload))
+        elif type(message) is BinaryMessage and message.is_first and message.is_last:
+            drive(self._response.send_bytes(message.payload))
+        elif isinstance(message, (TextMessage, BinaryMessage)):
+            return self._encode_piece(message)
+        elif isinstance(message, PingMessage):
             drive(self._response.ping(message.payload))
         else:
             drive(self._response.pong(message.payload))
         return self._websocket.take()
 
-    def _encode_data(self, message: TextMessage | BinaryMessage) -> bytes:
-        payload = message.payload
-        if not message.is_whole:
-            self._pieces.append(payload)
-            if not message.is_last:
-                return b""
-            payload = type(payload)().join(self._pieces)
-            self._pieces.clear()
-        if isinstance(payload, str):
-            drive(self._response.send_str(payload))
-        else:
-            drive(self._response.send_bytes(payload))
-        return self._websocket.take()
+    def _encode_piece(self, message: TextMessage | BinaryMessage) -> bytes:
+        self._pieces.append(message.payload)
+        if not message.is_last:
+            return b""
+        pieces, self._pieces = self._pieces, []
+        if isinstance(message, TextMessage):
+            return self.encode(TextMessage("".join(pieces)))
+        return self.encode(BinaryMessage(b"".join(pieces)))
 
     def encode_prepared(self, prepared: PreparedMessage) -> bytes:
         """Return the frame that many connections get."""
