@@ -149,9 +149,9 @@ class PywsgiRequest(ServerHttpRequest):
                 if len(body) > limit:
                     raise BodyTooLargeError(f"the request body is larger than {limit} bytes")
         except OSError as error:
-            if error.errno is None:  # pywsgi's own complaint about the chunks, or about their end
-                raise HandshakeRefused(400, body="The request body is malformed.") from error
-            raise ConnectionClosed(NO_CLOSE_FRAME) from error
+            if isinstance(error.errno, int):  # the system's; else pywsgi complains about chunks
+                raise ConnectionClosed(NO_CLOSE_FRAME) from error
+            raise HandshakeRefused(400, body="The request body is malformed.") from error
         return bytes(body)
 
     def _read_piece(self, size: int, taken: int) -> bytes:
@@ -292,7 +292,7 @@ def _phrase(status: int) -> str:
 
 def _unfold(value: str) -> str:
     """Return a field value on one line (RFC 9112 section 5.2)."""
-    return " ".join(value.split("\r\n")) if "\n" in value else value
+    return " ".join(line.strip() for line in value.splitlines()) if "\n" in value else value
 
 
 def _fields_of(environ: Environ) -> Iterable[tuple[str, str]]:
