@@ -55,7 +55,8 @@ def spawn(target: Coroutine[Any, Any, T] | Callable[[], T], *, name: str | None 
 class TaskGroup:
     """Tasks that end together: leaving the block waits for all, an error cancels the others.
 
-    Raises what the first of them raised; a group of errors is an `ExceptionGroup`.
+    Raises an `ExceptionGroup` of what they raised, be it one error; an error of the block itself is
+    raised as it is.
     """
 
     def __init__(self) -> None:
