@@ -117,6 +117,31 @@ def test_the_log_goes_to_standard_error(start: StartServing) -> None:
     assert re.search(r" DEBUG turnout\S*: ", errors), errors
 
 
+def test_at_debug_the_messages_of_callback_handlers_are_logged(
+    project: Project, start: StartServing
+) -> None:
+    project.write(
+        "chat.py",
+        """
+        from turnout import TextWebSocketHandler, WebSocketHandlerRegistry
+
+        class Chat(TextWebSocketHandler):
+            async def handle_text_message(self, session, message):
+                await session.send(message)
+
+        registry = WebSocketHandlerRegistry()
+        registry.add_handler(Chat(), "/chat")
+        """,
+    )
+    server = start("--log-level", "debug", target="chat:registry")
+    with server.connect("/chat") as client:
+        client.send_text("secret")
+        assert client.read_text() == "secret"
+    errors = server.end()[2]
+    assert re.search(r"session \w+ received 'text'", errors), errors
+    assert "secret" not in errors
+
+
 def test_a_handler_that_raises_is_logged_with_its_traceback(
     project: Project, start: StartServing
 ) -> None:

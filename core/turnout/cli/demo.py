@@ -47,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     if arguments.check:
         return _check(arguments)
-    from turnout.cli.listening import announce_address, listen
+    from turnout.cli.listening import announce_address, listen, log_messages
+
+    log_messages(arguments.log_level)
     from turnout.demo.chat import registry
 
     def ready(settings: ServerSettings, address: Address) -> None:

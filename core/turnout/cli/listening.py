@@ -20,7 +20,7 @@ from turnout.http.request import Address
 from turnout.registry import WebSocketHandlerRegistry
 from turnout.serving import ServerSettings
 
-__all__ = ["announce_address", "listen"]
+__all__ = ["announce_address", "listen", "log_messages"]
 
 
 def listen(
@@ -56,6 +56,15 @@ def listen(
 def announce_address(engine: str, settings: ServerSettings, address: Address) -> None:
     """Print the one line by which people and programs know that the server is ready."""
     print(f"turnout: listening on {settings.url(address)} (engine {engine})", flush=True)
+
+
+def log_messages(level: str) -> None:
+    """At `debug`, have handlers' messages logged; called before the handlers are registered.
+
+    Those look at it then. The rest of the logging is set up later, behind the user's module.
+    """
+    if level == "debug":
+        logging.getLogger("turnout").setLevel(logging.DEBUG)
 
 
 def _set_up_logging(level: str) -> None:

@@ -46,9 +46,10 @@ def add_to(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from turnout.cli.listening import announce_address, listen
+    from turnout.cli.listening import announce_address, listen, log_messages
     from turnout.cli.target import load_registry
 
+    log_messages(arguments.log_level)
     registry = load_registry(arguments.target)
     registry.options = registry.options.overridden_by(options_from(arguments))
     return listen(registry, arguments, partial(announce_address, arguments.engine))

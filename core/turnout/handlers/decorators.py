@@ -132,10 +132,10 @@ class ExceptionWebSocketHandlerDecorator(WebSocketHandlerDecorator):
 
 
 class LoggingWebSocketHandlerDecorator(WebSocketHandlerDecorator):
-    """Logs the events of a session at debug level; messages too when asked. On by default.
+    """Logs the end of each session, and the events of callback handlers, at debug level.
 
-    Payloads are not logged. Messages are looked at only while the logger is enabled for debug when
-    the handler is registered, so they cost nothing otherwise.
+    On by default. Payloads are not logged. Messages are looked at only while the logger is enabled
+    for debug when the handler is registered, so they cost nothing otherwise.
     """
 
     def __init__(self, delegate: AnyHandler) -> None:
