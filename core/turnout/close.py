@@ -31,13 +31,17 @@ class CloseStatus:
 
     def check_sendable(self) -> CloseStatus:
         """Return itself, or raise `InvalidCloseError` when it may not be sent."""
-        if not is_sendable_code(self.code):
+        code: object = self.code  # what is given need not be what the annotations say
+        reason: object = self.reason
+        if not isinstance(code, int) or not is_sendable_code(code):
             raise InvalidCloseError(
-                f"close code {self.code} may not be sent; use 1000-1003, 1007-1014 or 3000-4999"
+                f"close code {code!r} may not be sent; use 1000-1003, 1007-1014 or 3000-4999"
                 " (RFC 6455 section 7.4)"
             )
+        if not isinstance(reason, str):
+            raise InvalidCloseError(f"a close reason is a str, not {type(reason).__name__}")
         try:
-            length = len(self.reason.encode())
+            length = len(reason.encode())
         except UnicodeEncodeError as error:
             raise InvalidCloseError("a close reason must be encodable as UTF-8") from error
         if length > MAX_REASON_BYTES:

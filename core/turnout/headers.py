@@ -92,12 +92,32 @@ class Headers(Mapping[str, str]):
     def __len__(self) -> int:
         return len({key.lower() for key, _ in self._fields})
 
+    def __eq__(self, other: object) -> bool:
+        """Compare without regard to the case of names and to the order of different ones."""
+        if isinstance(other, Headers):
+            return self._by_name() == other._by_name()
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return {name.lower(): self[name] for name in self} == {
+            str(name).lower(): value for name, value in other.items()
+        }
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
+
+    def _by_name(self) -> dict[str, list[str]]:
+        return {name.lower(): self.get_all(name) for name in self}
+
+    def __copy__(self) -> Headers:
+        return self.copy()
+
     def __repr__(self) -> str:
         """Name the fields only: values hold cookies and tokens."""
         return f"Headers({', '.join(self)})"
 
 
 def _pairs(fields: HeadersLike) -> Iterable[tuple[str, str]]:
+    if isinstance(fields, Headers):  # its items are joined, which cookies must not be
+        return fields.fields()
     if isinstance(fields, Mapping):
         return cast("Mapping[str, str]", fields).items()
     return fields

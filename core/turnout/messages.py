@@ -110,12 +110,12 @@ class _ControlMessage(Message):
     def __init__(self, payload: bytes | bytearray | memoryview = b"") -> None:
         if not isinstance(payload, (bytes, bytearray, memoryview)):
             raise TypeError(f"a {self.kind} carries bytes, not {type(payload).__name__}")
-        if len(payload) > 125:
+        data = bytes(payload)  # a memoryview counts in items of its own size
+        if len(data) > 125:
             raise ValueError(
-                f"a {self.kind} carries at most 125 bytes, not {len(payload)}"
-                " (RFC 6455 section 5.5)"
+                f"a {self.kind} carries at most 125 bytes, not {len(data)} (RFC 6455 section 5.5)"
             )
-        _set(self, "payload", bytes(payload))
+        _set(self, "payload", data)
         _set(self, "is_first", True)
         _set(self, "is_last", True)
 
