@@ -76,7 +76,7 @@ def reserved_bits_of_control_frames() -> None:
     replace(driver_module, "check_first_bytes", lenient)
 
 
-@fault(Row.VIOLATION, "test_illegal_close_code")
+@fault(Row.VIOLATION, "test_illegal_close_code", "test_close_of_one_byte")
 def any_close_code() -> None:
     replace(frames_module, "is_sendable_code", lambda _: lambda code: True)
 
@@ -192,6 +192,7 @@ def pieces_kept_until_the_end() -> None:
     "test_close_by_the_handler",
     "test_close_returns",
     "test_close_twice",
+    "test_closing_state",
     "test_closed_exactly_once",
     "test_asyncio_beside_the_engine",
     "test_greenlet_bridge",

@@ -48,7 +48,7 @@ def any_connection() -> None:
     leave_out("check_connection")
 
 
-@fault(Row.HEADERS, "test_key", *ORDER)
+@fault(Row.HEADERS, "test_key", "test_two_keys", *ORDER)
 def any_key() -> None:
     leave_out("check_key")
 
@@ -87,6 +87,7 @@ def spoken_version_not_named() -> None:
     "test_foreign_origin",
     "test_other_scheme_or_port",
     "test_forwarded_header_is_not_believed",
+    "test_forwarded_header_of_a_trusted_proxy",
     "test_allowed_origins",
     BEFORE,
 )

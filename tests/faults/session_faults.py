@@ -175,7 +175,7 @@ def path_variables_as_sent() -> None:
     replace(paths_module, "unquote", lambda _: lambda text, errors="": text)
 
 
-@fault(Row.SENDS, "test_broadcast")
+@fault(Row.SENDS, "test_broadcast", "test_broadcast_to_compressed_connections")
 def broadcast_to_one() -> None:
     def to_one(broadcast: Any) -> Any:
         return lambda sessions, message: broadcast(list(sessions)[:1], message)
