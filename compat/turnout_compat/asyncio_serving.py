@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from typing import Any
+
+from turnout.errors import UsageError
 
 __all__ = ["termination"]
 
@@ -14,7 +17,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class termination:  # noqa: N801  # reads as a verb in `async with`
     """Within `async with termination() as asked`, SIGINT and SIGTERM only set the event `asked`.
 
-    A second signal while the server drains raises `KeyboardInterrupt`.
+    A second signal while the server drains raises `KeyboardInterrupt`. Raises `UsageError` outside
+    the main thread, which no signal reaches.
 
     `loop.add_signal_handler` is no use here: the signal would travel through the loop's self-pipe,
     and is lost while that pipe is full because a thousand handlers' threads wake the loop at once.
@@ -30,6 +34,11 @@ class termination:  # noqa: N801  # reads as a verb in `async with`
         def received(number: int, frame: object) -> None:
             loop.call_soon_threadsafe(self._ask)
 
+        if threading.current_thread() is not threading.main_thread():
+            raise UsageError(
+                "signals end this, and they reach the main thread only: serve there, or mount in a"
+                " server that you end yourself"
+            )
         self._previous = {number: signal.signal(number, received) for number in SIGNALS}
         return self._asked
 

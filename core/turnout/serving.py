@@ -73,6 +73,7 @@ def serve(  # noqa: PLR0913  # each is a setting of its own, and named by the ca
 ) -> None:
     """Serve `registry` until SIGINT or SIGTERM, close every session with 1001, and return.
 
+    It blocks: call it in the main thread, and not inside an event loop, where one mounts instead.
     `engine` is a name, as `turnout engines` lists them, or a strategy that has been configured;
     `strategy` is `native` or `standard` where the named engine has both. The rest is as in
     `ServerSettings`. Raises `EngineError` for an engine that cannot be used, `ConfigurationError`
