@@ -2,13 +2,14 @@
 
 `DetachedWebSocket` hands aiohttp a request in which everything has been decided, so that its own
 handshake can neither refuse nor add anything, and stand-ins for the protocol and the transport: so
-its reader gets bytes when we say so, and its writer gives us bytes in place of sending them. All of
-`send_str`, `send_bytes`, `send_frame` and `receive` then complete at once. Back-pressure is ours,
-and so is the shutdown, during which aiohttp's HTTP protocol drops what peers send.
+its reader gets bytes when we say so, and its writer gives us bytes in place of sending them. Both
+then complete at once. Back-pressure is ours, and so is the shutdown, during which aiohttp's HTTP
+protocol drops what peers send.
 
 What of aiohttp this relies on that it does not document: `web.BaseRequest` and `RawRequestMessage`
-as its own server makes them; of the protocol, what `_Protocol` below has; and the `_reader` of a
-response. The tests beside the adapter hold all of it, on the newest version and on the oldest.
+as its own server makes them; of the protocol, what `_Protocol` below has; and the `_reader` and the
+`_writer` of a response, because its `receive` and `close` would end the connection by themselves.
+The tests beside the adapter hold all of it, on the newest version and on the oldest.
 """
 
 from __future__ import annotations
@@ -33,10 +34,21 @@ ANY_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 class DetachedWebSocket:
     """A prepared `WebSocketResponse`, the feeding end of its reader, and the bytes it writes."""
 
+    __slots__ = ("error", "feed", "read", "response", "send_frame", "take")
+
     def __init__(self, response: web.WebSocketResponse, protocol: _Protocol, wire: _Wire) -> None:
+        reader, writer = response._reader, response._writer  # noqa: SLF001  # see the module
+        assert reader is not None
+        assert writer is not None
         self.response = response
+        self.read = reader.read
+        """Return the next message, once `feed` has completed it; done at the first step."""
+        self.send_frame = writer.send_frame
+        """Write a whole message or a control frame; done at the first step."""
+        self.error = reader.exception
+        """Return what aiohttp's reader found wrong, or None."""
         self.feed: Callable[[bytes], tuple[bool, bytes]] = protocol.parser.feed_data
-        """Let aiohttp read bytes; true first when they were illegal, as `error` then tells."""
+        """Let aiohttp read bytes; the first value is true when `error` has something to tell."""
         self.take = wire.take
         """Return what aiohttp has written since the last call."""
 
@@ -62,12 +74,6 @@ class DetachedWebSocket:
         )
         await response.prepare(request)
         return cls(response, protocol, wire)
-
-    @property
-    def error(self) -> BaseException | None:
-        """What aiohttp's reader found wrong."""
-        reader = self.response._reader  # noqa: SLF001  # `receive()` would close the connection itself
-        return None if reader is None else reader.exception()
 
 
 def _decided(native: web.BaseRequest, sub_protocol: str | None) -> RawRequestMessage:
@@ -98,6 +104,8 @@ class _Protocol:
     """Its queue is emptied after each message, so it never has to hold the peer back."""
     _upgraded = True
 
+    __slots__ = ("parser", "peername", "sockname", "ssl_context", "transport")
+
     def __init__(self, wire: _Wire, native: web.BaseRequest) -> None:
         self.transport = wire
         self.ssl_context = native.get_extra_info("sslcontext")
@@ -124,6 +132,8 @@ class _Protocol:
 
 class _Wire:
     """A transport that keeps what is written to it until it is taken."""
+
+    __slots__ = ("_transport", "_written")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport

@@ -89,14 +89,21 @@ class FrameGuard:
         if start == len(data):
             return None
         if self._left is None and len(data) - start >= SHORT_HEADER and self._kind is None:
+            # The short cut: a whole message in one frame that is all there.
             first = data[start]
-            length = data[start + 1] ^ MASKED
-            end = start + SHORT_HEADER + length
-            if length < TWO_BYTES and end <= len(data):
-                limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
-                if first in _WHOLE and length <= limit:
-                    self._position = end
-                    return data[start:end], True
+            size = data[start + 1] ^ MASKED
+            end = start + SHORT_HEADER + size
+            if size >= TWO_BYTES:
+                if size > TWO_BYTES:
+                    return self._next_of_any_frame()
+                size = data[start + 2] << 8 | data[start + 3]
+                end = start + SHORT_HEADER + 2 + size
+                if size < TWO_BYTES:
+                    return self._next_of_any_frame()
+            limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
+            if end <= len(data) and size <= limit and first in _WHOLE:
+                self._position = end
+                return data[start:end], True
         return self._next_of_any_frame()
 
     def _next_of_any_frame(self) -> Piece | None:

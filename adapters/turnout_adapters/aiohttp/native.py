@@ -76,13 +76,26 @@ class AiohttpDriver:
     writes to a list.
     """
 
+    __slots__ = (
+        "_discarding",
+        "_feed",
+        "_found_wrong",
+        "_guard",
+        "_next_piece",
+        "_pieces",
+        "_read",
+        "_send_frame",
+        "_take",
+    )
+
     def __init__(self, options: WebSocketOptions, websocket: DetachedWebSocket) -> None:
-        self._websocket = websocket
-        self._response = websocket.response
+        self._found_wrong = websocket.error
         self._guard = FrameGuard(options)
         self._next_piece = self._guard.next_piece
         self._feed = websocket.feed
-        self._receive = websocket.response.receive
+        self._read = websocket.read
+        self._send_frame = websocket.send_frame
+        self._take = websocket.take
         self._pieces: list[Any] = []
         self._discarding = False
 
@@ -103,7 +116,7 @@ class AiohttpDriver:
                 if self._feed(piece[0])[0]:
                     raise self._error()
                 if piece[1]:
-                    return self._event(drive(self._receive()))
+                    return self._event(drive(self._read()))
         except ProtocolError as error:
             self._discarding = True
             return Failed(CloseStatus(error.code), error.with_traceback(None))
@@ -121,7 +134,7 @@ class AiohttpDriver:
 
     def _error(self) -> ProtocolError:
         """Return what aiohttp's reader found: after the guard, only text that is not UTF-8."""
-        found = self._websocket.error
+        found = self._found_wrong()
         if getattr(found, "code", None) == InvalidPayloadError.code:
             return InvalidPayloadError(NOT_UTF8)
         return ProtocolError(f"aiohttp refused a frame: {found}")
@@ -129,16 +142,16 @@ class AiohttpDriver:
     def encode(self, message: Message) -> bytes:
         """Return the frame of a message; of one in pieces, nothing before the last of them."""
         if type(message) is TextMessage and message.is_first and message.is_last:
-            drive(self._response.send_str(message.payload))
+            drive(self._send_frame(message.payload.encode(), WSMsgType.TEXT))
         elif type(message) is BinaryMessage and message.is_first and message.is_last:
-            drive(self._response.send_bytes(message.payload))
+            drive(self._send_frame(message.payload, WSMsgType.BINARY))
         elif isinstance(message, (TextMessage, BinaryMessage)):
             return self._encode_piece(message)
         elif isinstance(message, PingMessage):
-            drive(self._response.ping(message.payload))
+            drive(self._send_frame(message.payload, WSMsgType.PING))
         else:
-            drive(self._response.pong(message.payload))
-        return self._websocket.take()
+            drive(self._send_frame(message.payload, WSMsgType.PONG))
+        return self._take()
 
     def _encode_piece(self, message: TextMessage | BinaryMessage) -> bytes:
         self._pieces.append(message.payload)
@@ -159,5 +172,5 @@ class AiohttpDriver:
         if status != NO_STATUS_CODE:
             status.check_sendable()
             payload = status.code.to_bytes(2, "big") + status.reason.encode()
-        drive(self._response.send_frame(payload, WSMsgType.CLOSE))
-        return self._websocket.take()
+        drive(self._send_frame(payload, WSMsgType.CLOSE))
+        return self._take()
