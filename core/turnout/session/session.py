@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from turnout.close import CloseStatus
@@ -170,8 +170,8 @@ class WebSocketSession:
         """Send one message, or pull messages from an iterable as fast as the peer reads.
 
         `str` is sent as text, bytes as binary, a `Message` as it is; an iterable or async
-        iterable of these is sent one by one. Returns when the engine has taken the message; waits
-        while the peer is slow. Raises `ConnectionClosed`.
+        iterable of these is sent one by one, and an async generator closed then. Returns when the
+        engine has taken the message; waits while the peer is slow. Raises `ConnectionClosed`.
         """
         if not isinstance(message, Message):
             if isinstance(message, str):
@@ -198,8 +198,12 @@ class WebSocketSession:
 
     async def _send_each(self, messages: AsyncIterable[Any] | Iterable[Any]) -> None:
         if isinstance(messages, AsyncIterable):
-            async for message in messages:
-                await self.send(message)
+            try:
+                async for message in messages:
+                    await self.send(message)
+            finally:
+                if isinstance(messages, AsyncGenerator):  # what it holds is given back now
+                    await messages.aclose()
             return
         for message in check_iterable(messages):
             await self.send(message)
