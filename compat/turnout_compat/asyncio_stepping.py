@@ -13,6 +13,7 @@ import types
 from asyncio.tasks import _enter_task, _leave_task  # the documented way for third-party loops
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class TaskStepper:
 
     def step(self, awaitable: Awaitable[object]) -> Suspended | None:
         """Return it with what it suspended on, or None when it has ended; raise what it raised."""
-        if not isinstance(awaitable, Coroutine):  # a future, say: there is nothing to step
-            return awaitable, _NOT_STARTED
+        if type(awaitable) is not CoroutineType and not isinstance(awaitable, Coroutine):
+            return awaitable, _NOT_STARTED  # a future, say: there is nothing to step
         try:
             _enter_task(self._loop, self._task)
         except RuntimeError:  # the engine delivers from inside another task: let ours run it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from weakref import WeakSet
 
 from turnout.errors import ConfigurationError, UsageError
 from turnout.handlers.base import StreamWebSocketHandler, WebSocketHandler
@@ -75,7 +76,8 @@ class WebSocketHandlerRegistry:
         self._websockets: PathTable[WebSocketHandlerRegistration] = PathTable()
         self._http: PathTable[HttpRegistration] = PathTable()
         self._registrations: list[WebSocketHandlerRegistration] = []
-        self._services: list[WebSocketService] = []
+        # Whoever serves holds its service; one that was stopped is not kept for its registry's sake.
+        self._services: WeakSet[WebSocketService] = WeakSet()
         self._sessions: dict[str, WebSocketSession] = {}
         self._frozen = False
 
@@ -192,7 +194,7 @@ class WebSocketHandlerRegistry:
         for registration in self._registrations:
             service.check(registration)
         self.options.check_supported(service.strategy.name, service.strategy.capabilities)
-        self._services.append(service)
+        self._services.add(service)
 
     # Sessions
 

@@ -18,6 +18,7 @@ from turnout import (
     TextWebSocketHandler,
     WebSocketHandlerRegistry,
     WebSocketOptions,
+    WebSocketService,
     broadcast,
 )
 from turnout.http import ServerHttpRequest, ServerHttpResponse
@@ -154,3 +155,20 @@ def test_nothing_is_left_of_closed_connections(path: str, caplog: pytest.LogCapt
             await server.stop()
 
     asyncio.run(main())
+
+
+def test_a_server_that_was_stopped_is_not_kept_by_its_registry() -> None:
+    """A registry may be served again and again, as tests do."""
+    registry = make_registry()
+    services: weakref.WeakSet[WebSocketService] = weakref.WeakSet()
+
+    async def main() -> None:
+        server = await start(registry, ServerSettings(port=0))
+        services.add(server.service)
+        await connect(server, "/stream", 0)
+        await server.stop()
+
+    for _ in range(3):
+        asyncio.run(main())
+    gc.collect()
+    assert len(services) == 0
