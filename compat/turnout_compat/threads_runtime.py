@@ -88,11 +88,21 @@ class ThreadTask(Task[T]):
         self._callbacks: list[Callable[[], object]] = []
         self._result: T
         self._error: BaseException | None = None
+        self._told = False
         context = copy_context()
         thread = threading.Thread(
             target=lambda: context.run(self._run, function), name=name, daemon=True
         )
+        self._name = thread.name
         thread.start()
+
+    def __del__(self) -> None:
+        if isinstance(self._error, Exception) and not self._told:
+            log.error(
+                "the task %s raised, and nobody asked for its result",
+                self._name,
+                exc_info=self._error,
+            )
 
     @classmethod
     def current(cls) -> ThreadTask[Any] | None:
@@ -114,6 +124,7 @@ class ThreadTask(Task[T]):
     @property
     def error(self) -> BaseException | None:
         """What it ended with."""
+        self._told = True
         return self._error
 
     def on_done(self, callback: Callable[[], object]) -> None:
@@ -144,6 +155,7 @@ class ThreadTask(Task[T]):
 
     def result(self) -> T:
         """Return what it returned, raise what it raised; only once it is done."""
+        self._told = True
         if self._error is not None:
             raise self._error
         return self._result

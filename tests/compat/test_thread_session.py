@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,7 +18,7 @@ from turnout import (
     TextMessage,
     UsageError,
 )
-from turnout_compat.threads_runtime import ThreadsRuntime
+from turnout_compat.threads_runtime import ThreadsRuntime, ThreadTask
 
 
 class Script(StreamWebSocketHandler):
@@ -199,3 +200,25 @@ def test_a_timer_that_raises_stops_no_other(caplog: pytest.LogCaptureFixture) ->
     runtime.call_later(0.0, called.set)
     assert called.wait(DEADLINE)
     assert "in a timer" in caplog.text
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_error_that_nobody_asks_for_is_logged(
+    asked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin = threading.Event()
+
+    def divide() -> None:
+        assert begin.wait(DEADLINE)
+        raise ZeroDivisionError
+
+    task = ThreadTask(divide, "divider")
+    (thread,) = [one for one in threading.enumerate() if one.name == "divider"]
+    begin.set()
+    thread.join(DEADLINE)
+    if asked:
+        with pytest.raises(ZeroDivisionError):
+            task.result()
+    del task, thread
+    gc.collect()
+    assert ("the task divider raised, and nobody asked" in caplog.text) is not asked
