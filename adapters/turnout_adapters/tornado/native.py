@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from tornado.iostream import StreamClosedError
@@ -16,7 +17,7 @@ from turnout.protocol.frames import CONTINUATION, PING, PONG, encode_close
 from turnout.protocol.receivers import CloseReceived
 from turnout.session.connection import Connection
 from turnout_adapters.tornado.strategy import TornadoStrategy
-from turnout_adapters.tornado.stream import Backlog, end_output
+from turnout_adapters.tornado.stream import Backlog, close_stream, end_output
 from turnout_adapters.tornado.takeover import detach, switching_protocols
 from turnout_compat.tornado_frames import CheckedWebSocketProtocol
 
@@ -149,7 +150,8 @@ class NativeConnection(Connection):
         self._protocol.discarding = True
         self._stop_waiting()
         both_closed = self._close_sent and self._close_received
-        self._backlog.when_empty(self._close if both_closed else self._end_output)
+        end = close_stream if both_closed else end_output
+        self._backlog.when_empty(partial(end, self._stream))
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -237,10 +239,3 @@ class NativeConnection(Connection):
         if self._stream.closed() and self._resumed is not None:
             self._protocol.discarding = True
         self.resume_reading()
-
-    def _close(self) -> None:
-        end_output(self._stream)
-        self._stream.close()
-
-    def _end_output(self) -> None:
-        end_output(self._stream)

@@ -114,10 +114,11 @@ class RequestDelegate(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         """Begin to answer; the body is read beside that."""
-        # The first is for after the request, the second for while it is read.
         self._connection.set_close_callback(self.on_connection_close)
-        stream: Any = self._connection.stream  # None only when the connection is over
-        stream.set_close_callback(self.on_connection_close)
+        if "Content-Length" in headers or "Transfer-Encoding" in headers:
+            # The first holds after the request only, this one while its body is read.
+            stream: Any = self._connection.stream  # None only when the connection is over
+            stream.set_close_callback(self.on_connection_close)
         task = asyncio.get_running_loop().create_task(self._answer())
         self._router.strategy.requests.add(task)
         task.add_done_callback(self._router.strategy.requests.discard)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from turnout.protocol.transport import TransportProtocol
 
-__all__ = ["Backlog", "IOStreamTransport", "end_output"]
+__all__ = ["Backlog", "IOStreamTransport", "close_stream", "end_output"]
 
 READ_SIZE = 64 * 1024
 HIGH_WATER = 64 * 1024  # as asyncio's transports have it
@@ -74,13 +74,24 @@ def end_output(stream: IOStream) -> None:
         return
     with contextlib.suppress(OSError):  # it went first
         if isinstance(stream, SSLIOStream):
-            # Sends close_notify; the peer's own, which it would wait for, is still to come.
-            with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                stream.socket.unwrap()
-                stream.close()
+            _send_close_notify(stream)
         else:
             connected: Any = stream.socket  # None only when it is closed
             connected.shutdown(socket.SHUT_WR)
+
+
+def close_stream(stream: IOStream) -> None:
+    """Close the stream as its protocol wants it: Tornado itself sends no close_notify."""
+    if isinstance(stream, SSLIOStream):
+        end_output(stream)
+    stream.close()
+
+
+def _send_close_notify(stream: SSLIOStream) -> None:
+    # The peer's own, for which this would wait, is still to come; if it came first, all is said.
+    with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        stream.socket.unwrap()
+        stream.close()
 
 
 class IOStreamTransport(Transport):
@@ -126,14 +137,10 @@ class IOStreamTransport(Transport):
     def close(self) -> None:
         """End once everything is written."""
         self._ended = True
-        self._backlog.when_empty(self._close)
+        self._backlog.when_empty(partial(close_stream, self._stream))
 
     def abort(self) -> None:
         """End now."""
-        self._stream.close()
-
-    def _close(self) -> None:
-        end_output(self._stream)
         self._stream.close()
 
     def _read_on(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from tornado.iostream import IOStream, SSLIOStream
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConnectionClosed
@@ -96,25 +96,24 @@ class _Arrival(asyncio.Protocol):
 
 
 def _drain(stream: IOStream) -> tuple[socket.socket, bytes]:
-    """Close the stream; return a duplicate of its socket, and what it has already read from it."""
+    """Close the stream; return a duplicate of its socket, and what it had already read from it."""
     original: Any = stream.socket  # None only when it is closed
     duplicate = original.dup()
+    stream.close()
     try:
-        # By its own methods only: a read that is open when the stream closes gets what is there.
+        # What a stream has read can still be had from it, now without asking the socket for more.
         arrived: Any = stream.read_bytes(stream.max_buffer_size, partial=True)
-        stream.close()
-        return duplicate, b"" if arrived.exception() is not None else arrived.result()
-    except OSError as error:
-        duplicate.close()
-        raise ConnectionClosed(NO_CLOSE_FRAME) from error
+    except StreamClosedError:
+        return duplicate, b""
+    return duplicate, arrived.result()
 
 
 def _connect(
     transport: Transport, request: TornadoRequest, upgrade: Upgrade, early: bytes = b""
 ) -> StandardConnection:
     # The socket may know them no more: a peer that has reset the connection has no address.
-    transport.local_address = request.local_address
-    transport.remote_address = request.remote_address
+    transport.local_address = transport.local_address or request.local_address
+    transport.remote_address = transport.remote_address or request.remote_address
     return StandardConnection(
         transport,
         upgrade.options,

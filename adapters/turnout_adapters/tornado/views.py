@@ -18,6 +18,8 @@ from turnout.http import ServerHttpRequest, ServerHttpResponse
 from turnout_compat.asyncio_transport import address_of
 
 if TYPE_CHECKING:
+    import socket
+
     from tornado.http1connection import HTTP1Connection
     from tornado.httputil import HTTPServerRequest
     from tornado.web import RequestHandler
@@ -57,10 +59,8 @@ class TornadoRequest(ServerHttpRequest):
         # With xheaders=True Tornado takes `protocol` from forwarded headers, for which core has
         # rules of its own; the context keeps what it was before.
         self._scheme: str = getattr(context, "_orig_protocol", None) or request.protocol
-        # The socket may be gone when somebody asks.
-        socket: Any = connection.stream.socket
         self._remote = address_of(getattr(context, "address", None))
-        self._local = None if socket is None else address_of(socket.getsockname())
+        self._socket: socket.socket | None = connection.stream.socket
 
     @property
     def method(self) -> str:
@@ -96,10 +96,13 @@ class TornadoRequest(ServerHttpRequest):
         """The peer of the socket."""
         return self._remote
 
-    @property
-    def local_address(self) -> Address | None:
-        """This end of the socket."""
-        return self._local
+    @cached_property
+    def local_address(self) -> Address | None:  # pyright: ignore[reportIncompatibleMethodOverride]  # once
+        """This end of the socket; None when it is closed before anybody asks."""
+        try:
+            return None if self._socket is None else address_of(self._socket.getsockname())
+        except OSError:
+            return None
 
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body; raise `BodyTooLargeError` as soon as the limit is passed.
