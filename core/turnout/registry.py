@@ -76,7 +76,7 @@ class WebSocketHandlerRegistry:
         self._websockets: PathTable[WebSocketHandlerRegistration] = PathTable()
         self._http: PathTable[HttpRegistration] = PathTable()
         self._registrations: list[WebSocketHandlerRegistration] = []
-        # Whoever serves holds its service; one that was stopped is not kept for its registry's sake.
+        # Whoever serves holds its service: one that was stopped is not kept by its registry.
         self._services: WeakSet[WebSocketService] = WeakSet()
         self._sessions: dict[str, WebSocketSession] = {}
         self._frozen = False

@@ -8,7 +8,7 @@ import pytest
 from tests.session.manual import ManualConnection
 from tests.session.test_closing import make_session
 
-from turnout import CloseStatus, Message, Overflow, PingMessage, TextMessage
+from turnout import CloseStatus, Message, Overflow, PingMessage, ProtocolError, TextMessage
 
 
 class EngineError(Exception):
@@ -170,3 +170,28 @@ def test_a_session_that_is_finished_without_an_end_is_cut() -> None:
     session.finished()
     assert connection.ended == "aborted"
     assert runtime.timers == 0
+
+
+@pytest.mark.parametrize("how", ["here", "peer", "violation", "overflow"])
+def test_a_close_frame_that_cannot_be_sent_cuts_the_connection(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever closes many sessions goes on with the next, and an engine gets no error back."""
+    session, connection, runtime = make_session(send_timeout=1.0)
+
+    def fail(status: CloseStatus) -> None:
+        raise EngineError
+
+    connection.send_close = fail  # type: ignore[method-assign]
+    if how == "here":
+        session.begin_close(CloseStatus(1001))
+    elif how == "peer":
+        session.close_received(CloseStatus(1001))
+    elif how == "violation":
+        session.failed(CloseStatus(1002), ProtocolError("no"))
+    else:
+        session.pause_writing()
+        session.post(TextMessage("x"))
+        runtime.advance(1.1)
+    assert connection.ended == "aborted"
+    assert "EngineError" in caplog.text

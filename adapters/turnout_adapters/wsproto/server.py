@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from turnout.close import CloseStatus
 from turnout.service import WebSocketService
 from turnout.serving import ServerSettings
 from turnout_adapters.wsproto.http import HttpConnection
@@ -59,6 +60,7 @@ class RunningServer:
 
     async def stop(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
         """Stop accepting, drain every session, let running requests end, then cut the rest."""
+        CloseStatus(code, reason).check_sendable()  # before anything has stopped
         self._stopping = True
         self._server.close()
         if self._unix is not None:

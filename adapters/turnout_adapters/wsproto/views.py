@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["H11Request", "H11Response"]
 
-_ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#]*)(.*)\Z", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#]+)(.*)\Z", re.IGNORECASE)
 BODILESS = (204, 304)
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from turnout.close import NO_CLOSE_FRAME, SESSION_NOT_RELIABLE, CloseStatus
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from turnout.session.session import SessionState, WebSocketSession
 
 __all__ = ["Closing"]
+
+log = logging.getLogger("turnout.session")
 
 GRACE = 0.5
 """Seconds for a handler that waits in `close()` to return after its connection was cut."""
@@ -156,7 +159,13 @@ class Closing:
         if not self._sent and self.state != "closed":
             assert self.status is not None
             self._sent = True
-            self._connection.send_close(self.status)
+            try:
+                self._connection.send_close(self.status)
+            except Exception:
+                log.exception(
+                    "session %s could not send its close frame; it is cut", self._session.id
+                )
+                self._connection.abort()
 
     def _deadline(self) -> None:
         """Cut the connection; a handler that waited only for its end now goes on by itself."""

@@ -13,6 +13,7 @@ from turnout import (
     ConnectionClosed,
     HandshakeInterceptor,
     Headers,
+    InvalidCloseError,
     ServerSettings,
     UsageError,
     WebSocketHandlerRegistry,
@@ -443,5 +444,17 @@ def test_a_server_that_stops_says_so() -> None:
         assert response.headers["connection"] == "close"
         assert await peer.rest() == b""
         await stopping
+
+    site.run(client)
+
+
+def test_a_server_that_cannot_stop_like_that_goes_on() -> None:
+    """The code may not be sent: nothing has stopped, and the next request is answered."""
+    site = Site()
+
+    async def client(peer: Peer) -> None:
+        with pytest.raises(InvalidCloseError):
+            await site.server.stop(code=1006)
+        assert (await peer.ask("GET /page HTTP/1.1\r\nHost: h\r\n\r\n")).status == 200
 
     site.run(client)
