@@ -53,7 +53,7 @@ def failure_closes_with_1000() -> None:
     close_failures_with(CloseStatus(1000))
 
 
-@fault(Row.FAILURE, "test_stream_handler_returns")
+@fault(Row.FAILURE, "test_stream_handler_returns", "test_join")
 def return_closes_with_1001() -> None:
     replace(lifecycle_module, "NORMAL", lambda _: CloseStatus(1001))
 
@@ -64,6 +64,7 @@ def return_closes_with_1001() -> None:
     "test_sigint",
     "test_shutdown_stops_accepting",
     "test_silent_peer_is_cut",
+    "test_drain",
     "test_blocked_handler_is_cut",
 )
 def no_goodbye() -> None:

@@ -55,6 +55,7 @@ def build_registry(without: frozenset[str] = frozenset()) -> WebSocketHandlerReg
         _add_limited(colour)
         _add_timed(colour)
         _add_handshakes(colour, *INTERCEPTORS[name])
+        registry.add_http_handler(HTTP_HANDLERS[name]["body"], f"/{name}/both")
         for path, handler in HTTP_HANDLERS[name].items():
             registry.add_http_handler(handler, f"/{name}/http/{path}")
     _add_bridges(registry)
@@ -65,6 +66,8 @@ def _add_basic(colour: _Colour) -> None:
     handlers = colour.handlers
     colour.add(handlers.echo, "/echo")
     colour.add(handlers.act, "/act")
+    colour.add(handlers.ticker, "/ticker")
+    colour.add(handlers.echo, "/both")
     colour.add(handlers.act, "/rooms/{room}")
     colour.add(handlers.act, "/files/{rest:path}")
     colour.add(handlers.Callbacks(), "/callbacks")

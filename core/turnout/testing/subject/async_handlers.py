@@ -48,6 +48,7 @@ __all__ = [
     "gated",
     "overflowing",
     "pieces",
+    "ticker",
 ]
 
 
@@ -105,6 +106,24 @@ async def overflowing(session: WebSocketSession) -> None:
         for number in range(command["count"]):
             turnout.broadcast([session], f"{number:08}" + "x" * command["size"])
         record_end(session, "posted", waiting=session.waiting_bytes)
+
+
+async def ticker(session: WebSocketSession) -> None:
+    """Tick until a message comes, by two coroutines joined into one."""
+
+    async def tick() -> None:
+        try:
+            while True:
+                await session.send("tick")
+                await turnout.sleep(0.02)
+        finally:
+            record(session.uri, "stopped ticking")
+
+    async def listen() -> None:
+        await session.receive()
+
+    await turnout.join(listen(), tick())
+    await session.send("stopped")
 
 
 class Callbacks(WebSocketHandler):
@@ -334,6 +353,18 @@ async def send_to(session: WebSocketSession, session_id: str, text: str) -> obje
     return await registry().send(session_id, text)
 
 
+async def drain(session: WebSocketSession, code: int, reason: str) -> object:
+    """Begin to close every session of this server."""
+    turnout.spawn(registry().drain(code=code, reason=reason))
+    return "draining"
+
+
+async def add_path(session: WebSocketSession, path: str) -> object:
+    """Add a handler while the registry is being served."""
+    registry().websocket(path)(echo)
+    return "added"
+
+
 async def open_other(session: WebSocketSession, token: str) -> object:
     """Open another connection's gate."""
     open_gate(token)
@@ -357,5 +388,7 @@ ACTIONS: dict[str, Callable[..., Awaitable[object]]] = {
     "await foreign": await_foreign,
     "broadcast": send_to_all,
     "send to": send_to,
+    "drain": drain,
+    "add path": add_path,
     "open gate": open_other,
 }

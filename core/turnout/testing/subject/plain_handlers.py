@@ -49,6 +49,7 @@ __all__ = [
     "gated",
     "overflowing",
     "pieces",
+    "ticker",
 ]
 
 
@@ -106,6 +107,24 @@ def overflowing(session: BlockingSession) -> None:
         for number in range(command["count"]):
             broadcast([session], f"{number:08}" + "x" * command["size"])
         record_end(session, "posted", waiting=session.waiting_bytes)
+
+
+def ticker(session: BlockingSession) -> None:
+    """Tick until a message comes, by two functions joined into one."""
+
+    def tick() -> None:
+        try:
+            while True:
+                session.send("tick")
+                blocking.sleep(0.02)
+        finally:
+            record(session.uri, "stopped ticking")
+
+    def listen() -> None:
+        session.receive()
+
+    blocking.join(listen, tick)
+    session.send("stopped")
 
 
 class Callbacks(WebSocketHandler):
@@ -323,6 +342,12 @@ def send_to(session: BlockingSession, session_id: str, text: str) -> object:
     return True
 
 
+def add_path(session: BlockingSession, path: str) -> object:
+    """Add a handler while the registry is being served."""
+    registry().websocket(path)(echo)
+    return "added"
+
+
 def open_other(session: BlockingSession, token: str) -> object:
     """Open another connection's gate."""
     open_gate(token)
@@ -345,5 +370,6 @@ ACTIONS: dict[str, Callable[..., object]] = {
     "wait": wait,
     "broadcast": send_to_all,
     "send to": send_to,
+    "add path": add_path,
     "open gate": open_other,
 }

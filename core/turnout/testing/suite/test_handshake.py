@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from turnout.testing.client import Connect
+from turnout.testing.commands import ask
 from turnout.testing.http import HttpResponse, accept_key
 from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
@@ -82,6 +83,16 @@ def test_unknown_path(connect: Connect) -> None:
     client = connect()
     assert client.handshake("/no/such/path").status == 404
     assert client.handshake("/async/echo").status == 101
+
+
+@both_colours
+@rule(Row.ACCEPT, "a handler that is added while the registry is served is served at once")
+def test_handler_added_while_serving(connect: Connect, colour: str, token: str) -> None:
+    assert connect().handshake(f"/added/{token}").status == 404
+    assert ask(connect(f"/{colour}/act"), "add path", path=f"/added/{token}") == "added"
+    client = connect(f"/added/{token}")
+    client.send_text("hello")
+    assert client.read_text() == "hello"
 
 
 @rule(Row.ACCEPT, "a refused handshake leaves the connection usable for another request")

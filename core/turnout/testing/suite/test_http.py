@@ -145,6 +145,17 @@ def test_failing_http_handler(connect: Connect, colour: str) -> None:
     assert b"detail" not in response.body
 
 
+@both_colours
+@rule(Row.HTTP, "one path serves WebSockets, and plain HTTP to who does not ask for an upgrade")
+def test_path_of_both(connect: Connect, colour: str) -> None:
+    client = connect()
+    response = client.fetch(f"/{colour}/both", method="POST", body=b"hello")
+    assert (response.status, response.body) == (200, digest(b"hello"))
+    assert client.handshake(f"/{colour}/both").status == 101
+    client.send_text("hello")
+    assert client.read_text() == "hello"
+
+
 @rule(Row.HTTP, "a path that is not registered → 404")
 def test_unknown_http_path(connect: Connect) -> None:
     assert connect().fetch("/no/such/page").status == 404

@@ -39,6 +39,19 @@ def test_waiting_handlers_run_side_by_side(connect: Connect, colour: str) -> Non
     assert time.monotonic() - begin < 3  # one after the other takes six seconds
 
 
+@both_colours
+@rule(Row.RUNTIME, "join ends when either side ends, and ends the other")
+def test_join(server: Server, connect: Connect, colour: str, token: str) -> None:
+    client = connect(f"/{colour}/ticker?token={token}")
+    assert [client.read_text() for _ in range(3)] == ["tick"] * 3
+    client.send_text("stop")
+    while (text := client.read_text()) == "tick":
+        continue
+    assert text == "stopped"
+    assert client.answer_close() == (1000, "")
+    assert len(server.events.wait_for(token, "stopped ticking")) == 1
+
+
 @rule(Row.RUNTIME, "asyncio awaitables work where asyncio runs; elsewhere the error names the fix")
 def test_foreign_awaitable(
     server: Server, connect: Connect, strategy: type[RequestUpgradeStrategy]

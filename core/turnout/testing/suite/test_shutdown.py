@@ -72,6 +72,20 @@ def test_silent_peer_is_cut(start_server: StartServer, token: str) -> None:
     assert [one["code"] for one in server.events.of(token, "closed")] == [1001]
 
 
+@rule(Row.SHUTDOWN, "drain(code=1012): everyone gets code and reason, new handshakes get 503")
+def test_drain(start_server: StartServer) -> None:
+    server = start_server()
+    first, second = open_clients(server, "/async/act", 2)
+    assert ask(first, "drain", code=1012, reason="restart") == "draining"
+    assert second.read_close() == (1012, "restart")
+    with server.connect() as late:
+        assert late.handshake("/async/echo").status == 503
+    second.send_close(1012)
+    second.expect_end()
+    assert first.answer_close() == (1012, "restart")
+    server.stop().check()
+
+
 @both_colours
 @rule(Row.SHUTDOWN, "a handler that does not return is cut after close_timeout; others close")
 def test_blocked_handler_is_cut(start_server: StartServer, colour: str) -> None:
