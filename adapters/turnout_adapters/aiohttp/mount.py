@@ -10,6 +10,7 @@ from aiohttp import web
 
 from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.service import WebSocketService
+from turnout_adapters.aiohttp.protocols import drop_early_data
 from turnout_adapters.aiohttp.strategy import AiohttpStrategy
 from turnout_adapters.aiohttp.views import AiohttpRequest, AiohttpResponse
 from turnout_compat.asyncio_runtime import AsyncioRuntime
@@ -96,4 +97,6 @@ async def answer(service: WebSocketService, request: AiohttpRequest) -> web.Stre
         transport.abort()
     finally:
         response.release()
+    if response.native is not None and not response.switched and drop_early_data(request.native):
+        response.native.force_close()
     return response.native

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from turnout.protocol.transport import TransportProtocol
 
-__all__ = ["DisconnectWatch", "Takeover", "take_early_data"]
+__all__ = ["DisconnectWatch", "Takeover", "drop_early_data", "take_early_data"]
 
 
 class EarlyData:
@@ -43,6 +43,17 @@ def take_early_data(request: web.BaseRequest) -> bytes:
     request.protocol.set_parser(early)  # type: ignore[arg-type]  # duck-typed in every version
     request.protocol.keep_alive(False)
     return early.data
+
+
+def drop_early_data(request: web.BaseRequest) -> bool:
+    """Drop what came behind a handshake that was refused; false when nothing did.
+
+    aiohttp reads it as another request, and before 3.14 loses our answer when it is none.
+    """
+    came = bool(getattr(request.protocol, "_message_tail", b""))
+    if came:
+        take_early_data(request)
+    return came
 
 
 class _Forwarding(asyncio.Protocol):

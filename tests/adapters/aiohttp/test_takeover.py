@@ -112,6 +112,14 @@ def test_upgrade_that_aiohttp_does_not_see(serve: Any, fields: dict[str, Any]) -
     assert len(response.text.splitlines()) == 1
 
 
+def test_refusal_of_a_handshake_with_frames_behind_it(serve: Any) -> None:
+    client = serve(Echo()).connect()
+    request = client.handshake_request("/here", version="12").encode()
+    response = client.request(request + encode_frame(TEXT, b"too early"))
+    assert (response.status, response.headers["Connection"]) == (426, "close")
+    client.expect_end()
+
+
 def test_connections_are_counted(serve: Any, recording: Recording) -> None:
     running = serve(recording)
     client = running.connect("/here")
