@@ -147,6 +147,23 @@ def test_an_engine_that_is_not_installed(bare: Project, engine: str) -> None:
         assert said.endswith(f'): pip install "turnout[{engine}]"')
 
 
+def test_a_bridge_whose_package_is_not_installed(bare: Project) -> None:
+    bare.write(
+        "bridged.py",
+        """
+        from turnout import WebSocketHandlerRegistry
+
+        registry = WebSocketHandlerRegistry()
+
+        @registry.websocket("/", bridge="greenlet")
+        def handler(session):
+            session.send("plain")
+        """,
+    )
+    said = complaint(bare.run("serve", "bridged:registry", "--port", "0"))
+    assert said == 'bridge="greenlet" needs greenlet: pip install "turnout[greenlet]"'
+
+
 def test_the_conformance_suite_without_pytest(bare: Project) -> None:
     said = complaint(bare.run("conformance", "wsproto"))
     assert said.endswith('pip install "turnout[conformance]"')

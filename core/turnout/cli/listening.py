@@ -15,7 +15,7 @@ from pathlib import Path
 
 from turnout.cli.engine_choice import load_strategy
 from turnout.cli.errors import FAILED, CommandError
-from turnout.errors import ConfigurationError
+from turnout.errors import ConfigurationError, EngineError
 from turnout.http.request import Address
 from turnout.registry import WebSocketHandlerRegistry
 from turnout.serving import ServerSettings
@@ -44,7 +44,7 @@ def listen(
     _check_tls(settings)
     try:
         strategy.serve(registry, settings)
-    except ConfigurationError as error:
+    except (ConfigurationError, EngineError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         if started:
