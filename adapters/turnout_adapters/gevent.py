@@ -23,7 +23,13 @@ from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.protocol.connection import StandardConnection
 from turnout.service import WebSocketService
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
-from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest, PywsgiResponse, handler_of
+from turnout_adapters.pywsgi import (
+    PywsgiHandler,
+    PywsgiRequest,
+    PywsgiResponse,
+    Upgraded,
+    handler_of,
+)
 from turnout_compat.gevent_runtime import GeventRuntime
 
 if TYPE_CHECKING:
@@ -80,7 +86,11 @@ class GeventStrategy(RequestUpgradeStrategy):
     async def upgrade(
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
     ) -> None:
-        """Write the 101 and give the socket to the standard driver."""
+        """Write the 101 and give the socket to the standard driver.
+
+        The application runs the session when the handshake has returned: a greenlet keeps, and
+        copies at every switch, the C stack of each coroutine that awaits another.
+        """
         assert isinstance(request, PywsgiRequest)
         assert isinstance(response, PywsgiResponse)
         transport, early = response.switch(upgrade.response_headers, self.native_of(request))
@@ -92,18 +102,18 @@ class GeventStrategy(RequestUpgradeStrategy):
             early_data=early,
         )
         transport.begin(connection)
-        try:
-            await self.run(upgrade, connection)
-        finally:
-            transport.release()
+        response.upgraded = Upgraded(upgrade, connection, transport)
 
     def native_of(self, request: PywsgiRequest) -> Any:
         """Return what becomes `session.native`."""
         return request.socket
 
-    async def run(self, upgrade: Upgrade, connection: StandardConnection) -> None:
-        """Run the session."""
-        await upgrade.run(connection)
+    def run(self, upgraded: Upgraded) -> None:
+        """Run a session in the calling greenlet; returns when it is over."""
+        try:
+            drive(upgraded.upgrade.run(upgraded.connection))
+        finally:
+            upgraded.transport.release()
 
     def application(
         self, registry: WebSocketHandlerRegistry, app: WsgiApplication | None = None
@@ -146,6 +156,7 @@ class GeventApplication:
         strategy: GeventStrategy,
         app: WsgiApplication | None = None,
     ) -> None:
+        self._strategy = strategy
         self.runtime = GeventRuntime()
         self.service = WebSocketService(registry, strategy, self.runtime)
         self.handler_class: type[WSGIHandler] = self._extend(strategy.handler_class)
@@ -164,8 +175,13 @@ class GeventApplication:
             return self._app(environ, start_response)
         response = PywsgiResponse(request, start_response, self.runtime)
         # A context of its own: a greenlet of pywsgi serves one request after the other.
-        copy_context().run(drive, self._answer(request, response))
+        copy_context().run(self._serve, request, response)
         return ()
+
+    def _serve(self, request: PywsgiRequest, response: PywsgiResponse) -> None:
+        drive(self._answer(request, response))
+        if response.upgraded is not None:
+            self._strategy.run(response.upgraded)
 
     def takes(self, request: PywsgiRequest) -> bool:
         """Tell whether this answers a request; else the host's own application does."""

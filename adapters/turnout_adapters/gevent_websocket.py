@@ -28,14 +28,13 @@ from geventwebsocket.websocket import MSG_ALREADY_CLOSED, MSG_SOCKET_DEAD, WebSo
 from turnout.errors import ConnectionClosed, UsageError
 from turnout.messages import BinaryMessage, PingMessage, PongMessage, TextMessage
 from turnout_adapters.gevent import GeventApplication, GeventStrategy, WsgiApplication
-from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest
+from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest, Upgraded
 
 if TYPE_CHECKING:
     from turnout.messages import Message
     from turnout.protocol.connection import StandardConnection
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.session.session import WebSocketSession
-    from turnout.strategy import Upgrade
 
 __all__ = [
     "GeventWebSocketApplication",
@@ -176,12 +175,12 @@ class GeventWebSocketStrategy(GeventStrategy):
         environ["wsgi.websocket_version"] = "13"
         return web_socket
 
-    async def run(self, upgrade: Upgrade, connection: StandardConnection) -> None:
-        """Run the session, on the server's list of clients."""
-        web_socket: SessionWebSocket = connection.native
-        web_socket.connection = connection
+    def run(self, upgraded: Upgraded) -> None:
+        """Run a session, on the server's list of clients."""
+        web_socket: SessionWebSocket = upgraded.connection.native
+        web_socket.connection = upgraded.connection
         with _listed(web_socket):
-            await upgrade.run(connection)
+            super().run(upgraded)
 
 
 @contextmanager

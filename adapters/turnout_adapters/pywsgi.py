@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -27,11 +28,13 @@ from turnout_compat.gevent_transport import address_of, transport_over
 if TYPE_CHECKING:
     from turnout.headers import HeadersLike
     from turnout.http import Address
+    from turnout.protocol.connection import StandardConnection
     from turnout.runtime import Waiter
+    from turnout.strategy import Upgrade
     from turnout_compat.gevent_runtime import GeventRuntime
     from turnout_compat.gevent_transport import GeventTransport
 
-__all__ = ["PywsgiHandler", "PywsgiRequest", "PywsgiResponse", "handler_of"]
+__all__ = ["PywsgiHandler", "PywsgiRequest", "PywsgiResponse", "Upgraded", "handler_of"]
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
@@ -163,6 +166,15 @@ class PywsgiRequest(ServerHttpRequest):
         return cast("bytes", source.read(size)) if size > 0 else b""
 
 
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """A connection whose 101 is sent, and whose session is to be run."""
+
+    upgrade: Upgrade
+    connection: StandardConnection
+    transport: GeventTransport
+
+
 class PywsgiResponse(ServerHttpResponse):
     """The response to a request on pywsgi; writing blocks the greenlet while the client is slow."""
 
@@ -171,6 +183,8 @@ class PywsgiResponse(ServerHttpResponse):
     ) -> None:
         super().__init__()
         self.request = request
+        self.upgraded: Upgraded | None = None
+        """The session to run, once the 101 is sent."""
         self._start_response = start_response
         self._handler = request.handler
         self._runtime = runtime

@@ -76,6 +76,15 @@ class GeventLifecycle(Lifecycle):
             error.__cause__ = timeout
             await self._failed(error)
 
+    async def _messages(self) -> None:
+        # Waits in a plain call: each coroutine on the way is C stack that every switch copies.
+        wait = cast("GeventInbox", self._session._inbox).wait  # noqa: SLF001  # a part of it, as in core
+        handle, face = self._handler.handle_message, self._face
+        while (message := wait()) is not None:
+            result = handle(face, message)
+            if result is not None:
+                await result
+
 
 class GeventInbox(Inbox):
     """An inbox that hands a message over inside the hub's turn, and ends a turn that takes long.
@@ -115,12 +124,16 @@ class GeventInbox(Inbox):
 
     async def next(self) -> Message | None:
         """Return the oldest message, waiting for one; None when the connection has ended."""
+        return self.wait()
+
+    def wait(self) -> Message | None:
+        """Do what `next` does, blocking the greenlet."""
         message = self.take()
         while message is None and not self.ended:
-            message = self._wait() or self.take()
+            message = self._switch() or self.take()
         return message
 
-    def _wait(self) -> Message | None:
+    def _switch(self) -> Message | None:
         """Wait until there is something to look at; return the message if it came by the switch."""
         if self._waiting is not None:
             raise UsageError("two greenlets receive from one session; let one do it")
