@@ -63,6 +63,7 @@ class WebSocketHandlerRegistration:
     ) -> None:
         self._registry = registry
         self._own_options = WebSocketOptions()
+        self._merged: tuple[WebSocketOptions, WebSocketOptions] | None = None
         self._origins: tuple[str, ...] = ()
         self._origin_patterns: tuple[str, ...] = ()
         self._trusted_proxies: tuple[str, ...] = ()
@@ -126,12 +127,16 @@ class WebSocketHandlerRegistration:
         own = self._own_options.overridden_by(both)
         self._registry.check_options(self._registry.options.overridden_by(own))
         self._own_options = own
+        self._merged = None
         return self
 
     @property
     def options(self) -> WebSocketOptions:
         """The options in force: those of the registry with what is set here."""
-        return self._registry.options.overridden_by(self._own_options)
+        common = self._registry.options
+        if self._merged is None or self._merged[0] is not common:  # asked for in every handshake
+            self._merged = common, common.overridden_by(self._own_options)
+        return self._merged[1]
 
     def policy_for(self, raw_path: str) -> OriginPolicy:
         """Return what may connect to one of its paths, from everywhere that it was said."""

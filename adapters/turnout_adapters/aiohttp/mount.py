@@ -36,7 +36,8 @@ def mount(
     The paths are whole paths, also where `app` is a sub-application. Everything else goes to the
     application's own routes: also a plain GET of a path that has a WebSocket handler here.
     Middlewares that are in `app.middlewares` by now run before turnout. The application's
-    `on_shutdown` closes the sessions with 1001. The default strategy is `standard`.
+    `on_shutdown` closes the sessions with 1001. The default strategy is `standard`. The time that a
+    request takes to arrive is the host's matter: `handshake_timeout` is not in force.
 
     Raises `ConfigurationError` for an application that has started, and for a strategy with
     settings of a server: here they are the host's.
