@@ -119,3 +119,8 @@ def test_base_install_needs_wsproto_and_h11_only(installation: Installation) -> 
 def test_the_command_line_runs_from_the_base_install(installation: Installation) -> None:
     assert "usage: turnout" in installation.run("turnout", "--help")
     assert "wsproto" in installation.run("turnout", "engines")
+
+
+@pytest.mark.timeout(180)
+def test_the_demo_runs_from_the_base_install(installation: Installation) -> None:
+    installation.run("turnout", "demo", "--check")
