@@ -1,24 +1,24 @@
-"""Everything turnout raises, split by who is to blame.
+"""The errors of turnout, split by who is to blame.
 
-.. code-block:: text
-
-    TurnoutError
-    ├── UsageError                    the program asked for something impossible
-    │   ├── ConfigurationError        found while registering or starting, never while serving
-    │   │   ├── UnknownOptionError    no option of that name
-    │   │   └── UnsupportedOptionError  the engine cannot honour it
-    │   ├── ForeignAwaitableError     a handler awaited what its runtime cannot drive
-    │   └── InvalidCloseError         a close code or reason that may not be sent
-    ├── ProtocolError                 the peer broke RFC 6455 (carries the close code)
-    │   ├── InvalidPayloadError       1007
-    │   └── MessageTooBigError        1009
-    ├── BodyTooLargeError             an HTTP request body over its limit
-    ├── HandshakeRefused              the answer is an HTTP response, not a WebSocket
-    ├── ConnectionClosed              the connection has ended (code, reason, who closed)
-    │   └── SessionLimitExceeded      ended because the peer reads too slowly (4500)
-    └── EngineError                   a server plug-in
-        ├── UnknownEngineError
-        └── EngineNotInstalledError
+```text
+TurnoutError
+├── UsageError                    the program asked for something impossible
+│   ├── ConfigurationError        found while registering or starting, never while serving
+│   │   ├── UnknownOptionError    no option of that name
+│   │   └── UnsupportedOptionError  the engine cannot honour it
+│   ├── ForeignAwaitableError     a handler awaited what its runtime cannot drive
+│   └── InvalidCloseError         a close code or reason that may not be sent
+├── ProtocolError                 the peer broke RFC 6455 (carries the close code)
+│   ├── InvalidPayloadError       1007
+│   └── MessageTooBigError        1009
+├── BodyTooLargeError             an HTTP request body over its limit
+├── HandshakeRefused              the answer is an HTTP response, not a WebSocket
+├── ConnectionClosed              the connection has ended (code, reason, who closed)
+│   └── SessionLimitExceeded      ended because the peer reads too slowly (4500)
+└── EngineError                   a server plug-in
+    ├── UnknownEngineError
+    └── EngineNotInstalledError
+```
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ __all__ = [
 
 
 class TurnoutError(Exception):
-    """Root of every exception that turnout raises."""
+    """Root of turnout's own exceptions.
+
+    An argument of the wrong type or out of range also raises `TypeError` or `ValueError`.
+    """
 
 
 class UsageError(TurnoutError):

@@ -45,9 +45,11 @@ def printable(value: str, longest: int = _LONGEST) -> str:
 class RedactQueryFilter(logging.Filter):
     """Hide the values of query parameters in every record of the logger it is added to.
 
-    Servers write request lines to access logs of their own; add this to those loggers::
+    Servers write request lines to access logs of their own; add this to those loggers:
 
-        logging.getLogger("aiohttp.access").addFilter(RedactQueryFilter())
+    ```python
+    logging.getLogger("aiohttp.access").addFilter(RedactQueryFilter())
+    ```
 
     Python asks a logger's filters only for what is logged on that very logger, not on its children;
     add it to a handler to cover all that passes there.

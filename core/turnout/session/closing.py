@@ -1,13 +1,13 @@
 """The end of a session: who closed, with what, and how long anyone waits for it.
 
-.. code-block:: text
-
-    open ──begin (this side)──> closing ──peer's close frame, or close_timeout──> closed
-      │                            ^
-      ├──received (the peer)───────┤    the answer is sent, then the engine's connection ended
-      ├──fail (a violation)────────┤    nothing more is received
-      ├──overflow (slow reader)────┘    what waits is dropped
-      └──lost (no close frame)──────────────────────────────────────────────────> closed (1006)
+```text
+open ──begin (this side)──> closing ──peer's close frame, or close_timeout──> closed
+  │                            ^
+  ├──received (the peer)───────┤    the answer is sent, then the engine's connection ended
+  ├──fail (a violation)────────┤    nothing more is received
+  ├──overflow (slow reader)────┘    what waits is dropped
+  └──lost (no close frame)──────────────────────────────────────────────────> closed (1006)
+```
 """
 
 from __future__ import annotations

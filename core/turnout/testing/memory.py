@@ -1,10 +1,10 @@
 """Test one's own handlers without sockets, ports or sleeps: all of turnout but the engine is real.
 
-.. code-block:: python
-
-    async with connect(registry, "/chat/blue", origin="https://example.org") as client:
-        await client.send("hello")
-        assert await client.receive() == "HELLO"
+```python
+async with connect(registry, "/chat/blue", origin="https://example.org") as client:
+    await client.send("hello")
+    assert await client.receive() == "HELLO"
+```
 
 The registry's handshake runs as on every engine: path templates, checks, origins, interceptors.
 Handlers of both colours run; a plain `def` one in its thread. The event loop is asyncio's, whatever
