@@ -19,6 +19,7 @@ for each shows that Tornado still does it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from asyncio.tasks import _enter_task, _leave_task  # the documented way for third-party loops
 from typing import TYPE_CHECKING, Protocol
 
@@ -117,7 +118,8 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
         self._task = task
         self._loop = task.get_loop()
         try:
-            await self._receive_frame_loop()
+            with contextlib.suppress(OSError):  # a broken stream keeps it, and tells the session
+                await self._receive_frame_loop()
         finally:
             self.handler.on_ws_connection_close()  # until 6.6, not after every error
 

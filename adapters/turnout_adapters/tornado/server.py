@@ -9,7 +9,6 @@ import socket
 from typing import TYPE_CHECKING, Any, cast
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_unix_socket
 from tornado.web import Application
 
 from turnout.handshake.redaction import redact_queries_of
@@ -18,6 +17,8 @@ from turnout_compat.asyncio_serving import termination
 from turnout_compat.asyncio_transport import address_of, tls_context
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from turnout.http import Address
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.service import WebSocketService
@@ -74,19 +75,29 @@ async def serve(
 
 
 def _listen(settings: ServerSettings) -> list[socket.socket]:
-    if settings.unix is not None:
-        return [bind_unix_socket(str(settings.unix), backlog=settings.backlog)]
-    # Not `tornado.netutil.bind_sockets`, which leaves a socket open when one cannot be bound.
-    port, bound = settings.port, contextlib.ExitStack()
-    sockets = []
-    with bound:
-        for family, host in _resolve(settings.host):
-            one = socket.create_server((host, port), family=family, backlog=settings.backlog)
-            sockets.append(bound.enter_context(one))
-            one.setblocking(False)
-            port = one.getsockname()[1]  # 0 picks a free one, and the others take the same
+    """Return bound sockets; `tornado.netutil` would leave one open when it cannot be bound."""
+    with contextlib.ExitStack() as bound:
+        sockets = list(_bind(settings, bound))
         bound.pop_all()
+    for one in sockets:
+        one.setblocking(False)
     return sockets
+
+
+def _bind(settings: ServerSettings, bound: contextlib.ExitStack) -> Iterator[socket.socket]:
+    if settings.unix is not None:
+        if settings.unix.is_socket():  # of a server that ended in disorder
+            settings.unix.unlink()
+        one = bound.enter_context(socket.socket(socket.AF_UNIX))
+        one.bind(str(settings.unix))
+        one.listen(settings.backlog)
+        yield one
+        return
+    port = settings.port
+    for family, host in _resolve(settings.host):
+        made = socket.create_server((host, port), family=family, backlog=settings.backlog)
+        port = made.getsockname()[1]  # 0 picks a free one, and the others take the same
+        yield bound.enter_context(made)
 
 
 def _resolve(host: str) -> list[tuple[socket.AddressFamily, str]]:

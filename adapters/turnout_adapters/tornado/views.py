@@ -190,13 +190,13 @@ class TornadoResponse(ServerHttpResponse):
 
     async def _begin(self, status: int, fields: Headers, body: bytes = b"") -> None:
         self._check_connected()
+        headers = HTTPHeaders()
+        for name, value in fields.fields():
+            headers.add(name, value)
         self.started = True
         self._handler.set_status(status)
         self._has_body = not self._is_head and status not in WITHOUT_BODY
         line = ResponseStartLine("HTTP/1.1", status, REASONS.get(status, ""))
-        headers = HTTPHeaders()
-        for name, value in fields.fields():
-            headers.add(name, value)
         chunk = body if self._has_body else b""
         await self._taken(self._connection.write_headers(line, headers, chunk))
 

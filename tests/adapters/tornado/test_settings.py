@@ -28,7 +28,7 @@ def serve(
     variant: str,
     visit: Callable[[RawClient], None],
     registry: WebSocketHandlerRegistry | None = None,
-    host: str = "127.0.0.1",
+    place: dict[str, Any] | None = None,
     **native: Any,
 ) -> None:
     """Serve a registry in this thread while another one visits it."""
@@ -49,7 +49,7 @@ def serve(
         visitors.append(threading.Thread(target=run, args=(address,)))
         visitors[0].start()
 
-    settings = ServerSettings(host=host, port=0, announce=announce)
+    settings = ServerSettings(**{"port": 0, **(place or {})}, announce=announce)
     strategy.serve(registry or WebSocketHandlerRegistry(), settings)
     visitors[0].join(10)
     for failure in failures:
@@ -142,7 +142,27 @@ def test_host_of_several_addresses(variant: str) -> None:
             with RawClient((str(place[0]), int(place[1]))) as other:
                 assert other.fetch("/").status == 404
 
-    serve(variant, visit, host="localhost")
+    serve(variant, visit, place={"host": "localhost"})
+
+
+def test_socket_that_a_dead_server_left_is_replaced(variant: str, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+
+    def visit(client: RawClient) -> None:
+        assert client.fetch("/").status == 404
+
+    serve(variant, visit, place={"unix": path})
+    assert not path.exists()
+
+
+def test_file_that_is_no_socket_is_kept(variant: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_text("precious")
+    with pytest.raises(OSError, match="in use"):
+        serve(variant, lambda client: None, place={"unix": path})
+    assert path.read_text() == "precious"
 
 
 def test_unknown_setting_has_the_nearest_name(variant: str) -> None:
