@@ -15,6 +15,7 @@ from turnout import (
     Message,
     StreamWebSocketHandler,
     TextMessage,
+    UsageError,
     broadcast,
 )
 
@@ -209,5 +210,74 @@ def test_a_generator_that_is_being_sent_is_ended_with_the_session() -> None:
         running.connection.lose()
         await running.end()
         assert events == ["given back", "sent"]
+
+    run(main)
+
+
+def test_a_task_that_receives_beside_the_callbacks_is_told() -> None:
+    """The messages go to `handle_message`: it would wait for ever."""
+
+    async def main() -> None:
+        handler = Callbacks()
+        running = Running(handler)
+        await running.turns(6)
+        with pytest.raises(UsageError, match="two tasks receive"):
+            await running.connection.session.receive()
+        running.connection.lose()
+        assert await running.end() is None
+        assert codes(handler) == [1006]
+
+    run(main)
+
+
+def test_a_callback_may_receive_the_next_message_itself() -> None:
+    """As a question and its answer; afterwards messages come to the callback again."""
+
+    async def main() -> None:
+        seen: list[str] = []
+
+        class Asks(Callbacks):
+            async def handle_message(self, session: Any, message: Message) -> None:
+                seen.append(f"{message.payload} {(await session.receive()).payload}")
+
+        handler = Asks()
+        running = Running(handler)
+        await running.turns(6)
+        for text in ("a", "b", "c", "d"):
+            running.connection.deliver(TextMessage(text))
+            await running.turns(4)
+        assert seen == ["a b", "c d"]
+        running.connection.lose()
+        assert await running.end() is None
+        assert codes(handler) == [1006]
+
+    run(main)
+
+
+def test_a_message_that_comes_while_a_callback_runs_waits_for_it() -> None:
+    """Also when the callback itself made the engine deliver it."""
+
+    async def main() -> None:
+        order: list[str] = []
+
+        class Nested(Callbacks):
+            async def handle_message(self, session: Any, message: Message) -> None:
+                order.append(f"begin {message.payload}")
+                if message.payload == "first":
+                    session.message_received(TextMessage("second"))
+                order.append(f"end {message.payload}")
+
+        handler = Nested()
+        running = Running(handler)
+        await running.turns(6)
+        running.connection.deliver(TextMessage("first"))
+        await running.turns(4)
+        running.connection.deliver(TextMessage("third"))
+        await running.turns(4)
+        running.connection.lose()
+        await running.end()
+        assert order == [
+            f"{word} {name}" for name in ("first", "second", "third") for word in ("begin", "end")
+        ]
 
     run(main)

@@ -53,6 +53,11 @@ class Inbox(ABC):
         """Takes a message at once, when nothing is waiting before it."""
         self.on_end: Callable[[], None] | None = None
 
+    @property
+    def has_messages(self) -> bool:
+        """True while something waits to be taken."""
+        return bool(self._messages)
+
     def put(self, message: Message) -> None:
         """Add one message, or hand it to the consumer that waits for it."""
         if self.consumer is not None:
@@ -122,7 +127,7 @@ class RuntimeInbox(Inbox):
         while message is None:
             if self.ended:
                 return None
-            if self._waiter is not None:
+            if self._waiter is not None or self.consumer is not None:
                 raise UsageError("two tasks receive from one session; let one do it")
             self._waiter = self._runtime.waiter()
             try:

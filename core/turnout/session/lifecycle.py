@@ -227,16 +227,16 @@ class SteppedMessages:
         return pending
 
     def _consume(self, message: Message) -> None:
+        # The callback may receive by itself, or make the engine deliver more: that has to wait.
+        self._inbox.consumer = None
         try:
             result = self._handle(self._session, message)
-            if result is None:
-                return
-            self._pending = self._stepper.step(result)
+            if result is not None:
+                self._pending = self._stepper.step(result)
         except BaseException as error:  # raised again by the connection's task, in _park
             self._error = error
-        else:
-            if self._pending is None:
-                return
-        self._inbox.consumer = None
+        if self._pending is None and self._error is None and not self._inbox.has_messages:
+            self._inbox.consumer = self._consume
+            return
         assert self._parked is not None
         self._parked.wake()
