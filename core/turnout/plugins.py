@@ -203,7 +203,7 @@ def able_to_honour(option: str) -> list[str]:
     for name in names():
         try:
             strategy = find(name).load()
-        except EngineNotInstalledError:
+        except EngineError:  # not installed, or not finished: no advice
             continue
         variants = [(f"{name} --strategy {kind}", one) for kind, one in strategy.variants.items()]
         for label, one in variants or [(name, strategy)]:

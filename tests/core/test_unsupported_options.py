@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -20,30 +21,44 @@ class Able(RequestUpgradeStrategy):
     """Honours everything."""
 
     name = "able"
+    runtime = "threads"
+
+    async def upgrade(self, request: object, response: object, upgrade: object) -> None:
+        raise NotImplementedError
+
+    def serve(self, registry: object, settings: object) -> None:
+        raise NotImplementedError
 
 
-class Limited(RequestUpgradeStrategy):
+class Unfinished(RequestUpgradeStrategy):
+    """Cannot be used, and is no advice to anybody."""
+
+    name = "unfinished"
+
+
+class Limited(Able):
     """Neither deflates nor has an idle timeout."""
 
     name = "limited"
     capabilities = Capabilities(deflate=False, unsupported_options=frozenset({"idle_timeout"}))
 
 
-class Both(RequestUpgradeStrategy):
+class Both(Able):
     """Has two strategies."""
 
     name = "both"
-    variants = {"standard": Able, "native": Limited}  # type: ignore[type-abstract]  # noqa: RUF012  # never made
+    variants = {"standard": Able, "native": Limited}  # noqa: RUF012  # as strategies have it
 
 
 @pytest.fixture(autouse=True)
 def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Know three engines and no others."""
+    """Know these engines and no others."""
     monkeypatch.setattr(plugins, "_entry_points", list)
-    for strategy in (Able, Limited, Both):
+    known: list[Any] = [Able, Limited, Both, Unfinished]
+    for strategy in known:
         plugins.register(strategy.name, strategy)
     yield
-    for strategy in (Able, Limited, Both):
+    for strategy in known:
         plugins.unregister(strategy.name)
 
 
