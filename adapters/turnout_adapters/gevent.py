@@ -23,13 +23,8 @@ from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.protocol.connection import StandardConnection
 from turnout.service import WebSocketService
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
-from turnout_adapters.pywsgi import (
-    PywsgiHandler,
-    PywsgiRequest,
-    PywsgiResponse,
-    Upgraded,
-    handler_of,
-)
+from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest, handler_of
+from turnout_adapters.pywsgi_response import PywsgiResponse, Upgraded
 from turnout_compat.gevent_runtime import GeventRuntime
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from geventwebsocket.websocket import MSG_ALREADY_CLOSED, MSG_SOCKET_DEAD, WebSo
 from turnout.errors import ConnectionClosed, UsageError
 from turnout.messages import BinaryMessage, PingMessage, PongMessage, TextMessage
 from turnout_adapters.gevent import GeventApplication, GeventStrategy, WsgiApplication
-from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest, Upgraded
+from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest
+from turnout_adapters.pywsgi_response import Upgraded
 
 if TYPE_CHECKING:
     from turnout.messages import Message

@@ -1,4 +1,4 @@
-"""A byte transport of turnout over a connected gevent socket, plain or TLS.
+"""A byte transport of turnout over a connected gevent socket.
 
 Everything happens in callbacks of the hub, so an idle connection costs no greenlet for reading and
 none for writing, and the hub serves ready sockets in turn: one chunk each. The socket stays open
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from gevent import socket, ssl
+from gevent import socket
 
 from turnout.protocol.transport import Transport, TransportProtocol
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from turnout.http import Address
     from turnout_compat.gevent_runtime import GeventRuntime
 
-__all__ = ["GeventTransport", "TlsTransport", "address_of", "transport_over"]
+__all__ = ["CHUNK", "READ", "WRITE", "GeventTransport", "address_of"]
 
 log = logging.getLogger("turnout.gevent")
 
@@ -33,12 +33,6 @@ LOW_WATER: Final = 16 * 1024
 
 _Watch: TypeAlias = "tuple[int, _IoWatcher]"
 """What a watcher waits for, and the watcher."""
-
-
-def transport_over(sock: Any, runtime: GeventRuntime, native: Any = None) -> GeventTransport:
-    """Return the transport for a socket that nobody else reads or writes from now on."""
-    kind = TlsTransport if isinstance(sock, ssl.SSLSocket) else GeventTransport
-    return kind(sock, runtime, native)
 
 
 def address_of(name: Any) -> Address | None:
@@ -255,63 +249,6 @@ class GeventTransport(Transport):
     def _shut_down(self) -> None:
         with contextlib.suppress(OSError):  # the peer was quicker
             self._socket.shutdown(socket.SHUT_RDWR)
-
-
-class TlsTransport(GeventTransport):
-    """The same over TLS, where one direction may have to wait for the other."""
-
-    def resume_reading(self) -> None:
-        """Call `data_received` as bytes come, and for those that are decrypted already."""
-        super().resume_reading()
-        if self._reading and self._socket.pending():
-            self._loop.run_callback(self._read_pending)
-
-    def _readable(self) -> None:
-        super()._readable()
-        if self._reading and self._socket.pending():  # the kernel will not report these again
-            self._runtime.call_later(0, self._read_pending)
-
-    def _read_pending(self) -> None:
-        if self._reading and self._socket.pending():
-            self._readable()
-
-    def _receive(self) -> bytes | None:
-        data = None
-        wanted = READ
-        try:
-            data = cast("bytes", self._socket.recv(CHUNK))
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLWantWriteError:
-            wanted = WRITE
-        self._watch_input(wanted)
-        return data
-
-    def _send(self, data: bytes | bytearray) -> int:
-        left = memoryview(data)
-        try:
-            while left:  # OpenSSL takes one record at a time
-                left = left[self._socket.write(left) :]
-        except ssl.SSLWantWriteError:
-            self._watch_output(WRITE)
-        except ssl.SSLWantReadError:
-            self._watch_output(READ)
-        return len(data) - len(left)
-
-    def _send_eof(self) -> None:
-        # close_notify ends our direction of TLS; the socket stays open both ways, to read on.
-        try:
-            self._socket.unwrap()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return  # the peer has not answered it yet
-        except (OSError, ValueError) as error:  # the peer has gone
-            self._fail(error)
-
-    def _shut_down(self) -> None:
-        # Best effort: close_notify, so that the peer can tell the end from a cut.
-        with contextlib.suppress(OSError, ValueError):
-            self._socket.unwrap()
-        super()._shut_down()
 
 
 def _stopped(watch: _Watch | None) -> _Watch | None:

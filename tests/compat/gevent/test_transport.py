@@ -16,7 +16,8 @@ from tests.compat.gevent.sockets import connected
 
 from turnout.testing.certificates import Certificate
 from turnout_compat.gevent_runtime import GeventRuntime
-from turnout_compat.gevent_transport import GeventTransport, TlsTransport, transport_over
+from turnout_compat.gevent_tls import TlsTransport, transport_over
+from turnout_compat.gevent_transport import GeventTransport
 
 MANY = 4 * 1024 * 1024  # more than the kernel buffers between two sockets
 
