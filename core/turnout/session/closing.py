@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Closing"]
 
-log = logging.getLogger("turnout.session")
+log: logging.Logger = logging.getLogger("turnout.session")
 
 GRACE = 0.5
 """Seconds for a handler that waits in `close()` to return after its connection was cut."""
