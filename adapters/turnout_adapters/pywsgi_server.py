@@ -137,15 +137,15 @@ class PatientServer(WSGIServer):
         limit = self.turnout.service.registry.options.close_timeout
         latest = time.monotonic() + limit
         self.turnout.drain()
-        left = max(0.0, latest - time.monotonic())
-        with suppress(RequestTimedOut), gevent.Timeout(left, RequestTimedOut):
-            self._wait_until_answered()
-        gevent.killall(list(self.answering), timeout=limit)
+        self._wait_until_answered(latest - time.monotonic())
+        gevent.killall(list(self.answering), block=False)
+        self._wait_until_answered(limit)
 
-    def _wait_until_answered(self) -> None:
-        while self.answering:
-            self.all_answered.clear()
-            self.all_answered.wait()
+    def _wait_until_answered(self, seconds: float) -> None:
+        with suppress(RequestTimedOut), gevent.Timeout(max(0.0, seconds), RequestTimedOut):
+            while self.answering:
+                self.all_answered.clear()
+                self.all_answered.wait()
 
 
 class RequestTimedOut(BaseException):
