@@ -14,13 +14,14 @@ from turnout import Deflate, HandshakeInterceptor, Overflow, WebSocketHandlerReg
 from turnout.handlers.stream import FunctionHandler
 from turnout.registration import WebSocketHandlerRegistration
 from turnout.testing.agreed import WITHOUT_VARIABLE
-from turnout.testing.subject import async_handlers, plain_handlers
+from turnout.testing.subject import async_actions, async_handlers, plain_actions, plain_handlers
 from turnout.testing.subject.handshakes import INTERCEPTORS, NamedByQuery
 from turnout.testing.subject.http_handlers import HTTP_HANDLERS
 
 __all__ = ["COLOURS", "build_registry", "registry"]
 
 COLOURS: dict[str, ModuleType] = {"async": async_handlers, "plain": plain_handlers}
+ACTS: dict[str, Any] = {"async": async_actions.act, "plain": plain_actions.act}
 
 
 class _Colour:
@@ -33,6 +34,7 @@ class _Colour:
         self._colour = colour
         self._without = without
         self.handlers = COLOURS[colour]
+        self.act = ACTS[colour]
 
     def add(self, handler: Any, path: str, **traits: Any) -> WebSocketHandlerRegistration:
         """Register a handler object, or a function and what kind of stream handler it is."""
@@ -65,11 +67,11 @@ def build_registry(without: frozenset[str] = frozenset()) -> WebSocketHandlerReg
 def _add_basic(colour: _Colour) -> None:
     handlers = colour.handlers
     colour.add(handlers.echo, "/echo")
-    colour.add(handlers.act, "/act")
+    colour.add(colour.act, "/act")
     colour.add(handlers.ticker, "/ticker")
     colour.add(handlers.echo, "/both")
-    colour.add(handlers.act, "/rooms/{room}")
-    colour.add(handlers.act, "/files/{rest:path}")
+    colour.add(colour.act, "/rooms/{room}")
+    colour.add(colour.act, "/files/{rest:path}")
     colour.add(handlers.Callbacks(), "/callbacks")
     colour.add(handlers.FailingCallbacks(), "/failing")
     colour.add(handlers.TextCallbacks(), "/text")
@@ -89,7 +91,7 @@ def _add_limited(colour: _Colour) -> None:
     deflate = {"compression": Deflate(threshold=0)}
     colour.add_with(deflate, handlers.echo, "/deflate")
     sizes = {"max_text_size": 1000, "max_binary_size": 1000}
-    colour.add_with(deflate, handlers.act, "/deflate/rooms/{room}")
+    colour.add_with(deflate, colour.act, "/deflate/rooms/{room}")
     colour.add_with(deflate | sizes, handlers.echo, "/deflate/limited")
 
 
@@ -109,7 +111,7 @@ def _add_timed(colour: _Colour) -> None:
 def _add_handshakes(
     colour: _Colour, marking: type[HandshakeInterceptor], refusing: type[HandshakeInterceptor]
 ) -> None:
-    act = colour.handlers.act
+    act = colour.act
     colour.add(act, "/intercepted").add_interceptors(marking())
     colour.add(act, "/refused").add_interceptors(marking(), refusing())
     colour.add(act, "/protocols", sub_protocols=("chat.v2", "Chat.v1"))
@@ -123,8 +125,8 @@ def _add_handshakes(
 
 def _add_bridges(registry: WebSocketHandlerRegistry) -> None:
     """Add the opt-ins by which a handler runs in another way than its engine would run it."""
-    registry.websocket("/bridge/greenlet", bridge="greenlet")(plain_handlers.act)
-    registry.websocket("/bridge/asyncio", async_runtime="asyncio")(async_handlers.act)
+    registry.websocket("/bridge/greenlet", bridge="greenlet")(plain_actions.act)
+    registry.websocket("/bridge/asyncio", async_runtime="asyncio")(async_actions.act)
 
 
 registry: WebSocketHandlerRegistry = build_registry(
