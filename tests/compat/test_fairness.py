@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.compat.test_primitives import Run, run, run_on_asyncio, run_on_gevent
+from tests.compat.test_primitives import DEADLINE, Run, run, run_on_asyncio, run_on_gevent
 
 from turnout import Event, Lock, Queue, TaskGroup, join, sleep, spawn, timeout
 
@@ -14,54 +15,56 @@ __all__ = ["run"]
 ROUNDS = 50
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what no event tells: that somebody stands in line."""
+    async with timeout(DEADLINE):
+        while not holds():
+            await sleep(0.001)
+
+
 def test_a_lock_is_had_in_the_order_of_asking(run: Run) -> None:
-    """One that gives it back and asks again is the last in line, not the first."""
+    """One that gives it back and asks again at once is the last in line, not the first."""
 
     async def main() -> list[str]:
         lock, order = Lock(), list[str]()
 
-        async def hold(name: str, rounds: int) -> None:
-            for _ in range(rounds):
-                async with lock:
-                    order.append(name)
-                    await sleep(0.002)
+        async def patient() -> None:
+            async with lock:
+                order.append("patient")
 
+        await lock.acquire()
         async with TaskGroup() as tasks:
-            tasks.spawn(hold("greedy", 10))
-            await sleep(0.001)
-            tasks.spawn(hold("patient", 2))
+            tasks.spawn(patient())
+            await until(lambda: len(lock._token._waiting) == 1)
+            lock.release()
+            async with lock:
+                order.append("greedy")
         return order
 
-    order = run(main)
-    assert isinstance(order, list)
-    assert order.index("patient") <= 2
-    assert len(order) == 12
+    assert run(main) == ["patient", "greedy"]
 
 
 def test_every_consumer_of_a_queue_has_its_turn(run: Run) -> None:
-    async def main() -> dict[str, int]:
+    async def main() -> list[str]:
         queue: Queue[int] = Queue(1)
-        counts = {"one": 0, "two": 0}
+        order: list[str] = []
 
         async def consume(name: str) -> None:
             while await queue.get() >= 0:
-                counts[name] += 1
-                await sleep(0)
+                order.append(name)
 
         async with TaskGroup() as tasks:
-            for name in counts:
+            for name in ("one", "two"):
                 tasks.spawn(consume(name))
-            for number in range(ROUNDS):
+            for number in range(4):
+                await until(lambda: len(queue._ready._waiting) == 2)
                 await queue.put(number)
-                await sleep(0.001)
-            for _ in counts:
-                await queue.put(-1)
-        return counts
+            await queue.put(-1)
+            await queue.put(-1)
+        return order
 
-    counts = run(main)
-    assert isinstance(counts, dict)
-    assert sum(counts.values()) == ROUNDS
-    assert min(counts.values()) >= ROUNDS // 5
+    order = run(main)
+    assert order in (["one", "two"] * 2, ["two", "one"] * 2)
 
 
 def test_who_gives_up_passes_his_turn_on(run: Run) -> None:
