@@ -225,6 +225,7 @@ def mount(
     Give it to a `pywsgi.WSGIServer` in the place of `app`, whose other routes are untouched. A
     middleware may stand before it; if that wraps `start_response`, let the server have the
     application's `handler_class` too. The request's head is the server's to read, so
-    `handshake_timeout` is not in force.
+    `handshake_timeout` is refused when it was set.
     """
+    registry.options.check_mounted()
     return (strategy or GeventStrategy()).application(registry, app)

@@ -221,6 +221,7 @@ def mount(
 
     Give it to a pywsgi server in the place of `app`, and its `handler_class` in the place of
     gevent-websocket's `WebSocketHandler`. The host's own WebSockets go on as they are. The
-    request's head is the server's to read, so `handshake_timeout` is not in force.
+    request's head is the server's to read, so `handshake_timeout` is refused when it was set.
     """
+    registry.options.check_mounted()
     return (strategy or GeventWebSocketStrategy()).application(registry, app)

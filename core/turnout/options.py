@@ -127,6 +127,14 @@ class WebSocketOptions:
             if getattr(self, name) is not None and not capabilities.can_honour(name):
                 raise UnsupportedOptionError(_unsupported(name, engine))
 
+    def check_mounted(self) -> None:
+        """Raise `UnsupportedOptionError` for what a server sets, not an application in it."""
+        if "handshake_timeout" in self.explicit and self.handshake_timeout is not None:
+            raise UnsupportedOptionError(
+                "handshake_timeout cannot be honoured in a mounted application: the host reads the"
+                " request; set the host's own limit and leave this one out"
+            )
+
 
 def _unsupported(name: str, engine: str) -> str:
     from turnout.plugins import able_to_honour

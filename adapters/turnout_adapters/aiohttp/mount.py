@@ -37,13 +37,14 @@ def mount(
     application's own routes: also a plain GET of a path that has a WebSocket handler here.
     Middlewares that are in `app.middlewares` by now run before turnout. The application's
     `on_shutdown` closes the sessions with 1001. The default strategy is `standard`. The time that a
-    request takes to arrive is the host's matter: `handshake_timeout` is not in force.
+    request takes to arrive is the host's matter: `handshake_timeout` is refused when it was set.
 
     Raises `ConfigurationError` for an application that has started, and for a strategy with
     settings of a server: here they are the host's.
     """
     strategy = strategy or AiohttpStrategy()
     _check(app, strategy)
+    registry.options.check_mounted()
     runtime = AsyncioRuntime.unbound()
     service = WebSocketService(registry, strategy, runtime)
 

@@ -49,6 +49,7 @@ def mount(
         raise ConfigurationError(
             f"mount uses the application's own server: set {names} there, not by configure()"
         )
+    registry.options.check_mounted()
     return route(application, registry, strategy, alone=False)
 
 
