@@ -55,13 +55,21 @@ class RunningApp:
             self.stopped = True
             self.call(self.runner.cleanup())
 
+    async def _cancel_tasks(self) -> None:
+        """Do what `asyncio.run` does at its end: aiohttp may still wait for the rest of a body."""
+        await asyncio.sleep(0)  # transports that were closed are lost one turn later
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     def close(self) -> None:
         """Leave nothing behind."""
         for client in self.clients:
             client.stream.close()
         try:
             self.stop()
-            self.call(asyncio.sleep(0))  # transports that were closed are lost one turn later
+            self.call(self._cancel_tasks())
         finally:
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(TIMEOUT)
