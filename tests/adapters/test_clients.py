@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
+from tests.threaded_client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 DEADLINE = 10
 MESSAGES: list[str | bytes] = [
@@ -54,7 +54,7 @@ def running(
 
 
 def run_client(talk: Coroutine[Any, Any, None]) -> None:
-    """Run aiohttp's client, which leaves the end of its TLS transports to the garbage collector."""
+    """Run a client; aiohttp's leaves the end of its TLS transports to the garbage collector."""
     asyncio.run(asyncio.wait_for(talk, 3 * DEADLINE))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -64,13 +64,12 @@ def run_client(talk: Coroutine[Any, Any, None]) -> None:
 @both_colours
 @pytest.mark.parametrize("compression", [None, "deflate"])
 def test_websockets(running: Running, colour: str, compression: Any) -> None:
-    with connect(
-        running.url(f"/{colour}/echo"), ssl=running.tls, compression=compression, max_size=None
-    ) as client:
+    url = running.url(f"/{colour}/echo")
+    with connect(url, ssl=running.tls, compression=compression, max_size=None) as client:
         for message in MESSAGES:
             client.send(message)
-            assert client.recv(DEADLINE) == message
-        assert client.ping().wait(DEADLINE)
+            assert client.recv() == message
+        client.ping()
         client.close(4321, "so long")
         assert (client.close_code, client.close_reason) == (4321, "so long")
 
@@ -80,7 +79,7 @@ def test_websockets_sees_close_and_refusal(running: Running, colour: str) -> Non
     with connect(running.url(f"/{colour}/act"), ssl=running.tls) as client:
         client.send(CLOSE)
         with pytest.raises(ConnectionClosed):
-            client.recv(DEADLINE)
+            client.recv()
         assert (client.close_code, client.close_reason) == (4001, "bye")
     with pytest.raises(InvalidStatus) as refused:
         connect(running.url(f"/{colour}/refused?how=401"), ssl=running.tls)
