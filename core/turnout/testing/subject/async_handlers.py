@@ -98,6 +98,7 @@ async def overflowing(session: WebSocketSession) -> None:
         for number in range(command["count"]):
             turnout.broadcast([session], f"{number:08}" + "x" * command["size"])
         record_end(session, "posted", waiting=session.waiting_bytes)
+    record_end(session, "overflowed")
 
 
 async def ticker(session: WebSocketSession) -> None:

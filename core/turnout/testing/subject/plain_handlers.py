@@ -99,6 +99,7 @@ def overflowing(session: BlockingSession) -> None:
         for number in range(command["count"]):
             broadcast([session], f"{number:08}" + "x" * command["size"])
         record_end(session, "posted", waiting=session.waiting_bytes)
+    record_end(session, "overflowed")
 
 
 def ticker(session: BlockingSession) -> None:

@@ -57,7 +57,7 @@ def test_slow_but_steady_reader(server: Server, connect: Connect, colour: str, t
 def test_overflow_terminates(server: Server, connect: Connect, colour: str, token: str) -> None:
     client = connect(f"/{colour}/overflow/terminate?token={token}", settings=NARROW)
     client.send_text(json.dumps({"count": COUNT, "size": SIZE}))
-    event = server.events.wait_for(token, "posted")[0]
+    event = server.events.wait_for(token, "overflowed")[0]
     assert event["code"] == 4500
     numbers, code = read_numbers(client)
     assert numbers == list(range(len(numbers)))
