@@ -26,6 +26,7 @@ class AsyncioTransport(Transport):
     def __init__(self, transport: asyncio.Transport, native: Any = None) -> None:
         self._transport = transport
         self.native = transport if native is None else native
+        self.half_closes = transport.can_write_eof()
         self.local_address = address_of(transport.get_extra_info("sockname"))
         self.remote_address = address_of(transport.get_extra_info("peername"))
         self.write = transport.write  # type: ignore[method-assign]  # the hot path: no call between

@@ -152,6 +152,13 @@ def test_end_of_input_before_the_start() -> None:
     assert ends.ends == ["close"]
 
 
+def test_end_of_input_where_both_directions_end_together() -> None:
+    """asyncio's TLS logs a warning for every connection that asks to keep its half open."""
+    ends = Ends()
+    ends.transport.half_closes = False
+    assert not ends.connection.eof_received()
+
+
 def test_full_transport_before_the_start() -> None:
     ends = Ends(started=False)
     ends.connection.pause_writing()

@@ -156,7 +156,8 @@ class StandardConnection(Connection):
     def eof_received(self) -> bool:
         """Note that the peer sends no more; what it sent is delivered first.
 
-        True keeps the outbound half open, as asyncio has it, for the close frame.
+        True keeps the outbound half open, as asyncio has it, for the close frame; where that
+        cannot be, asyncio would log each time that it was asked.
         """
         self._input_ended = True
         self._driver.receive_eof()
@@ -164,7 +165,7 @@ class StandardConnection(Connection):
             self._transport.close()
         elif self._reading:
             self._end_input()
-        return True
+        return self._transport.half_closes
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note that the connection is gone; what was held back by the session is dropped."""

@@ -32,6 +32,8 @@ class TransportProtocol(Protocol):
 class Transport(ABC):
     """A connected byte stream of some runtime."""
 
+    half_closes: bool = True
+    """Whether it can still send once the peer has ended its direction; TLS of asyncio cannot."""
     native: Any = None
     local_address: Address | None = None
     remote_address: Address | None = None
