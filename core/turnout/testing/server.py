@@ -27,7 +27,7 @@ START_DEADLINE = max(20.0, DEADLINE)
 LISTENING = re.compile(r"listening on (?:(wss?)://(.+):(\d+)|unix:(\S+))")
 COMPLAINTS = re.compile(
     r"was never awaited|was destroyed but it is pending|exception was never retrieved"
-    r"|ResourceWarning|Exception ignored in"
+    r"|ResourceWarning|Exception ignored in|has no effect when using ssl"
 )
 
 
