@@ -53,6 +53,30 @@ class TwoNames(TextWebSocketHandler):
     sub_protocols = ("chat v1",)
 
 
+class Misspelt(TextWebSocketHandler):
+    async def handle_text_mesage(self, session: Any, message: Any) -> None:
+        pass
+
+
+class CamelCase(WebSocketHandler):
+    def afterConnectionClosed(self, session: Any, status: Any) -> None:  # noqa: N802  # the mistake
+        pass
+
+
+class OwnMethods(TextWebSocketHandler):
+    def handle(self, command: str) -> None:
+        pass
+
+    def handle_text(self, text: str) -> None:
+        pass
+
+    def after_connection_opened(self, session: Any) -> None:
+        pass
+
+    def _handle_text_messages(self, messages: list[Any]) -> None:
+        pass
+
+
 class Unfinished(StreamWebSocketHandler):
     pass
 
@@ -101,6 +125,18 @@ Register = Callable[[WebSocketHandlerRegistry], object]
             "Unfinished needs a handle(session) method",
         ),
         (
+            lambda registry: registry.add_handler(Misspelt(), "/"),
+            "Misspelt.handle_text_mesage is never called: did you mean handle_text_message?",
+        ),
+        (
+            lambda registry: registry.add_handler(PerConnectionWebSocketHandler(Misspelt), "/"),
+            "Misspelt.handle_text_mesage is never called",
+        ),
+        (
+            lambda registry: registry.add_handler(CamelCase(), "/"),
+            "CamelCase.afterConnectionClosed is never called: did you mean after_connection_closed",
+        ),
+        (
             lambda registry: registry.add_handler(TwoNames(), "/"),
             "not the name of a sub-protocol: 'chat v1'",
         ),
@@ -135,6 +171,10 @@ Register = Callable[[WebSocketHandlerRegistry], object]
 def test_a_registration_that_cannot_work_says_what_to_do(register: Register, message: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         register(WebSocketHandlerRegistry())
+
+
+def test_methods_of_ones_own_are_no_mistake() -> None:
+    WebSocketHandlerRegistry().add_handler(OwnMethods(), "/")
 
 
 def test_one_sub_protocol_may_be_a_string() -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from turnout.errors import ConfigurationError
 from turnout.handlers.base import StreamWebSocketHandler
 
-__all__ = ["check_callbacks", "check_no_generator", "label", "sub_protocol_names"]
+__all__ = ["check_callbacks", "check_no_generator", "check_spelling", "label", "sub_protocol_names"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 6455 section 4.1, item 10
 _ARGUMENTS = {"after_connection_established": "session", "handle": "session"}
 _OTHER_ARGUMENTS = "session, argument"
+_ALIKE = 0.93  # a letter wrong or a plural; `after_connection_opened` is a name of its own
 
 
 def sub_protocol_names(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -39,6 +40,32 @@ def check_callbacks(handler: Any, overridden: Sequence[str]) -> None:
         check_no_generator(_label_of(handler, name), callback)
         if not isinstance(handler, type):  # else it is not bound yet
             _check_arguments(handler, name, callback)
+
+
+def check_spelling(handler: Any, callbacks: Sequence[str]) -> None:
+    """Raise `ConfigurationError` for a method that looks like a callback and is never called."""
+    for name in _public_methods(handler if isinstance(handler, type) else type(handler)):
+        if name in callbacks or not name.startswith(("handle", "after")):
+            continue
+        near = _most_alike(re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower(), callbacks)
+        if near:
+            raise ConfigurationError(
+                f"{label(handler)}.{name} is never called: did you mean {near[0]}?"
+                " (A method of your own gets a name less alike, or an underscore in front.)"
+            )
+
+
+def _most_alike(name: str, callbacks: Sequence[str]) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(name, callbacks, 1, _ALIKE)
+
+
+def _public_methods(handler: type) -> Iterator[str]:
+    for kind in handler.__mro__:
+        for name, value in vars(kind).items():
+            if not name.startswith("_") and inspect.isroutine(value):
+                yield name
 
 
 def check_no_generator(name: str, callback: Any) -> None:

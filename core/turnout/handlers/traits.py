@@ -15,7 +15,7 @@ from turnout.handlers.base import (
     TextWebSocketHandler,
     WebSocketHandler,
 )
-from turnout.handlers.checks import check_callbacks, label, sub_protocol_names
+from turnout.handlers.checks import check_callbacks, check_spelling, label, sub_protocol_names
 
 __all__ = ["AnyHandler", "Colour", "PreparedHandler", "colour_of", "prepare"]
 
@@ -79,6 +79,7 @@ def prepare(
 ) -> PreparedHandler:
     """Look at a handler and wrap it; raise `ConfigurationError` for one that cannot be run."""
     target = innermost(original)
+    check_spelling(target, CALLBACKS)
     check_callbacks(target, _overridden(target))
     colour = _colour_of_handler(target)
     _check_opt_ins(target, colour, bridge, async_runtime)
