@@ -1,0 +1,96 @@
+"""The ASGI application: which scopes are turnout's, and the life of the server around them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from turnout.errors import ConfigurationError, ConnectionClosed
+from turnout.service import WebSocketService
+from turnout_adapters.asgi.lifespan import Lifespan
+from turnout_adapters.asgi.receiver import Receiver
+from turnout_adapters.asgi.request import AsgiRequest
+from turnout_adapters.asgi.response import AsgiResponse
+from turnout_adapters.asgi.strategy import AsgiStrategy
+from turnout_compat.asyncio_runtime import AsyncioRuntime
+
+if TYPE_CHECKING:
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout_adapters.asgi.types import AsgiApp, Receive, Scope, Send
+
+__all__ = ["AsgiApplication", "mount"]
+
+
+class AsgiApplication:
+    """Serves the paths of a registry; everything else goes on to `app`, or is answered 404.
+
+    Paths are those below the `root_path` of the scope. `service` holds the sessions. It belongs to
+    the event loop of the first scope that it gets, and to the next one's when that loop is closed.
+    Raises `UnsupportedOptionError` for an option that the strategy cannot honour.
+    """
+
+    def __init__(
+        self,
+        registry: WebSocketHandlerRegistry,
+        strategy: AsgiStrategy | None = None,
+        app: AsgiApp | None = None,
+    ) -> None:
+        self._app = app
+        self._runtime = AsyncioRuntime.unbound()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.service: WebSocketService = WebSocketService(
+            registry, strategy or AsgiStrategy(), self._runtime
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope: `http`, `websocket` or `lifespan`."""
+        self._bind(asyncio.get_running_loop())
+        if scope["type"] == "lifespan":
+            await Lifespan(self.service, self._app).run(scope, receive, send)
+        elif scope["type"] in {"http", "websocket"}:
+            await self._answer(scope, receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+        else:
+            raise ConfigurationError(f"turnout serves no scope of type {scope['type']!r}")
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is self._loop:
+            return
+        if self._loop is not None and not self._loop.is_closed() and len(self.service):
+            raise ConfigurationError(
+                "this application has open sessions on another event loop: make one for each loop"
+            )
+        self._loop = loop
+        self._runtime.bind(loop)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        receiver = Receiver(receive)
+        request = AsgiRequest(scope, receiver)
+        if self._app is not None and not self.service.claims(request):
+            await self._app(scope, receive, send)
+            return
+        response = AsgiResponse(scope, receiver, send)
+        try:
+            await receiver.begin(scope)
+            if not await self.service.handle(request, response):
+                await response.send(404, [("Content-Type", "text/plain")], b"Not Found")
+        except ConnectionClosed:
+            pass  # the client went; there is nobody to tell
+        finally:
+            await receiver.release()
+
+
+def mount(
+    app: AsgiApp,
+    registry: WebSocketHandlerRegistry,
+    strategy: AsgiStrategy | None = None,
+) -> AsgiApplication:
+    """Return an ASGI application that serves the registry's paths, and `app` everything else.
+
+    A plain GET of a path that has a WebSocket handler here goes to `app` too. The lifespan of `app`
+    goes on as before; its shutdown closes the sessions with 1001. The time that a request takes to
+    arrive is the host's matter: `handshake_timeout` is refused when it was set.
+    """
+    registry.options.check_mounted()
+    return AsgiApplication(registry, strategy, app)

@@ -1,0 +1,89 @@
+"""The events of one scope, read by one reader for all who wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from turnout.close import NO_CLOSE_FRAME
+from turnout.errors import BodyTooLargeError, ConnectionClosed
+
+if TYPE_CHECKING:
+    from turnout_adapters.asgi.types import Event, Receive, Scope
+
+__all__ = ["Receiver"]
+
+READ_AHEAD = 64 * 1024
+"""How much of a body may wait unread while only the client's going is waited for."""
+
+
+class Receiver:
+    """Reads a request's body, and learns when its client has gone.
+
+    Once the handshake is over, a connection calls `receive` by itself.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive: Receive = receive
+        self.gone: bool = False
+        self._body: deque[bytes] = deque()
+        self._ended = False
+        self._watch: asyncio.Task[None] | None = None
+        self._changed: asyncio.Event = asyncio.Event()
+
+    async def begin(self, scope: Scope) -> None:
+        """Take the event that begins a WebSocket scope, whose request has no body."""
+        if scope["type"] == "websocket":
+            self._ended = True
+            self._take(await self.receive())
+
+    async def read_body(self, limit: int) -> bytes:
+        """Return the whole body; raise `BodyTooLargeError` as soon as it is past `limit` bytes."""
+        await self._stop_watching()
+        body = bytearray()
+        while True:
+            while self._body:
+                body += self._body.popleft()
+            if len(body) > limit:
+                raise BodyTooLargeError(f"the body has more than {limit} bytes")
+            if self._ended:
+                return bytes(body)
+            if self.gone:
+                raise ConnectionClosed(NO_CLOSE_FRAME)
+            self._take(await self.receive())
+
+    def watch(self) -> None:
+        """Go on reading in the background, to learn when the client goes."""
+        if self._watch is None and not self.gone:
+            self._watch = asyncio.get_running_loop().create_task(self._read_on())
+
+    async def wait_gone(self) -> None:
+        """Return when the client has gone."""
+        self.watch()
+        while not self.gone:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def release(self) -> None:
+        """Read no more; the scope is over, or somebody else reads."""
+        await self._stop_watching()
+
+    async def _read_on(self) -> None:
+        while not self.gone and sum(map(len, self._body)) <= READ_AHEAD:
+            self._take(await self.receive())
+
+    async def _stop_watching(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
+            await asyncio.wait([watch])
+
+    def _take(self, event: Event) -> None:
+        kind = event["type"]
+        if kind == "http.request":
+            self._body.append(event.get("body", b""))
+            self._ended = not event.get("more_body", False)
+        elif kind in {"http.disconnect", "websocket.disconnect"}:
+            self.gone = True
+            self._changed.set()

@@ -1,0 +1,126 @@
+"""The answer to an ASGI scope: a page, a refusal before the handshake, or the handshake itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from turnout.close import NO_CLOSE_FRAME
+from turnout.errors import ConnectionClosed, UsageError
+from turnout.http import ServerHttpResponse
+
+if TYPE_CHECKING:
+    from turnout.headers import Headers, HeadersLike
+    from turnout_adapters.asgi.receiver import Receiver
+    from turnout_adapters.asgi.types import Event, Scope, Send
+
+__all__ = ["AsgiResponse"]
+
+BODILESS = frozenset((204, 304))
+DENIAL = "websocket.http.response"
+OF_THE_HOST = frozenset(("upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol"))
+"""Fields of a 101 that an ASGI host writes by itself."""
+
+
+class AsgiResponse(ServerHttpResponse):
+    """A response that an ASGI host writes.
+
+    A handshake is refused by the extension "WebSocket Denial Response" where the host offers it;
+    elsewhere by a close before the accept, which the host makes a 403 of.
+    """
+
+    def __init__(self, scope: Scope, receiver: Receiver, send: Send) -> None:
+        super().__init__()
+        self._receiver = receiver
+        self._send = send
+        self._is_websocket = scope["type"] == "websocket"
+        self._can_deny = DENIAL in (scope.get("extensions") or {})
+        self._finished = False
+
+    async def send(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
+        """Answer with a whole response."""
+        fields = self._fields(headers)
+        fields.remove("content-length")
+        if status not in BODILESS:
+            fields.add("Content-Length", str(len(body)))
+        await self._begin(status, fields)
+        await self._write(b"" if status in BODILESS else body, more=False)
+
+    async def start(self, status: int, headers: HeadersLike = ()) -> None:
+        """Send status and headers; the body follows."""
+        await self._begin(status, self._fields(headers))
+        self._receiver.watch()  # a host need not say by an error that the client has gone
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece of the body; wait while the client is slow."""
+        self._expect_unfinished()
+        if not self.disconnected:
+            await self._write(data, more=True)
+        if self.disconnected:
+            raise ConnectionClosed(NO_CLOSE_FRAME)
+
+    async def finish(self) -> None:
+        """End the body."""
+        self._expect_unfinished()
+        if not self.disconnected:
+            await self._write(b"", more=False)
+
+    async def accept(self, fields: list[tuple[str, str]]) -> None:
+        """Let the host send its 101 with these fields, as far as they are not its own."""
+        sub_protocol = None
+        headers = []
+        for name, value in fields:
+            if name.lower() == "sec-websocket-protocol":
+                sub_protocol = value
+            if name.lower() not in OF_THE_HOST:
+                headers.append((name.lower().encode("ascii"), value.encode("latin-1")))
+        if self.disconnected:
+            raise ConnectionClosed(NO_CLOSE_FRAME)
+        self.started = True
+        await self.pass_on(
+            {"type": "websocket.accept", "subprotocol": sub_protocol, "headers": headers}
+        )
+
+    @property
+    def disconnected(self) -> bool:
+        """True once the client is known to have gone."""
+        return self._receiver.gone
+
+    async def wait_disconnected(self) -> None:
+        """Return when the client has gone."""
+        await self._receiver.wait_gone()
+
+    def _fields(self, headers: HeadersLike) -> Headers:
+        fields = self.headers.copy()
+        fields.extend(headers)
+        return fields
+
+    async def _begin(self, status: int, fields: Headers) -> None:
+        if self.disconnected:
+            raise ConnectionClosed(NO_CLOSE_FRAME)
+        if self.started:
+            raise UsageError("this request has its answer already")
+        self.started = True
+        encoded = [(n.lower().encode("ascii"), v.encode("latin-1")) for n, v in fields.fields()]
+        kind = DENIAL if self._is_websocket else "http.response"
+        if not self._is_websocket or self._can_deny:
+            await self.pass_on({"type": f"{kind}.start", "status": status, "headers": encoded})
+
+    async def _write(self, data: bytes, *, more: bool) -> None:
+        self._finished = not more
+        kind = DENIAL if self._is_websocket else "http.response"
+        if not self._is_websocket or self._can_deny:
+            await self.pass_on({"type": f"{kind}.body", "body": data, "more_body": more})
+        elif not more:
+            await self.pass_on({"type": "websocket.close"})
+
+    async def pass_on(self, event: Event) -> None:
+        """Hand an event to the host; raise `ConnectionClosed` when it says that nobody is there."""
+        try:
+            await self._send(event)
+        except OSError as error:  # what ASGI 2.4 lets a host raise once the client has gone
+            self._receiver.gone = True
+            raise ConnectionClosed(NO_CLOSE_FRAME) from error
+
+    def _expect_unfinished(self) -> None:
+        if not self.started or self._finished:
+            raise UsageError("the body of a response comes after start() and before finish()")

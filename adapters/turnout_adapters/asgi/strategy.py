@@ -1,0 +1,50 @@
+"""The upgrade strategy of an ASGI application whose host is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from turnout.capabilities import Capabilities
+from turnout.errors import ConfigurationError
+from turnout.strategy import RequestUpgradeStrategy, Upgrade
+from turnout_adapters.asgi.connection import AsgiConnection
+
+if TYPE_CHECKING:
+    from turnout.http import ServerHttpRequest, ServerHttpResponse
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout.serving import ServerSettings
+    from turnout_adapters.asgi.request import AsgiRequest
+    from turnout_adapters.asgi.response import AsgiResponse
+
+__all__ = ["AsgiStrategy"]
+
+
+class AsgiStrategy(RequestUpgradeStrategy):
+    """WebSockets as an ASGI host gives them: whole messages, no control frames.
+
+    `session.native` is the scope.
+    """
+
+    name: ClassVar[str] = "asgi"
+    runtime: ClassVar[str] = "asyncio"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        deflate=False, partial_messages=False, partial_send=False, ping_round_trip=False
+    )
+
+    async def upgrade(
+        self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
+    ) -> None:
+        """Accept, and run the session over the events of the scope."""
+        await cast("AsgiResponse", response).accept(upgrade.response_headers)
+        connection = AsgiConnection(
+            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade.options
+        )
+        await upgrade.run(connection)
+        await connection.wait_ended()
+
+    def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
+        """Raise `ConfigurationError`: ASGI is no server."""
+        raise ConfigurationError(
+            "the ASGI strategy has no server of its own: run the application that `mount` returns"
+            " under one, or serve with the engine uvicorn, hypercorn, daphne or granian"
+        )
