@@ -61,8 +61,11 @@ class ThreadInbox(Inbox):
 
     def take(self) -> Message | None:
         """Return the oldest message, or None when there is none now."""
+        self._all_answered = False  # before the look: the loop may ask between the two
         message = self._pop()
-        if message is not None:
+        if message is None:
+            self._came_back()
+        else:
             self._taken += weight(message)
             if self.paused:
                 self._runtime.call_inside(self._look_again)
@@ -97,6 +100,11 @@ class ThreadInbox(Inbox):
         waiter = self._waiter
         if waiter is not None:
             waiter.wake()
+
+    def _came_back(self) -> None:
+        self._all_answered = True  # before the look, as the loop sets the callback before its own
+        if self._on_answered is not None:  # and a message may have come meanwhile
+            self._runtime.call_inside(self._tell_answered)
 
     def _pop(self) -> Message | None:
         try:

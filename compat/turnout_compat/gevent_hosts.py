@@ -109,6 +109,7 @@ class GeventInbox(Inbox):
         waiting = self._waiting
         if waiting is not None and not self._messages and getcurrent() is self._hub:
             self._waiting = None
+            self._all_answered = False
             waiting.switch(message)
         else:
             super().put(message)

@@ -18,6 +18,7 @@ from turnout import (
     MessageTooBigError,
     PingMessage,
     PongMessage,
+    ProtocolError,
     SessionLimitExceeded,
     TextMessage,
     Upgrade,
@@ -25,9 +26,12 @@ from turnout import (
     WebSocketOptions,
     WebSocketSession,
 )
+from turnout.drive import drive
 from turnout.handlers.traits import prepare
+from turnout.session.closing import ANSWER_TIME
 
 CLOSE_TIMEOUT = 10.0
+VIOLATION = CloseStatus(1009)
 
 
 def make_session(**options: Any) -> tuple[WebSocketSession, ManualConnection, ManualRuntime]:
@@ -102,6 +106,44 @@ def test_a_violation_is_reported_with_its_code() -> None:
     assert isinstance(session.transport_error, MessageTooBigError)
 
 
+def test_what_came_before_a_violation_is_answered_first() -> None:
+    session, connection, runtime = make_session()
+    session.message_received(TextMessage("before"))
+    session.failed(CloseStatus(1002), ProtocolError("broken"))
+    assert drive(session.receive()) == TextMessage("before")
+    drive(session.send("answer"))
+    assert (connection.sent, connection.closes) == ([TextMessage("answer")], [])
+    with pytest.raises(ConnectionClosed):
+        drive(session.receive())
+    assert connection.closes == [CloseStatus(1002)]
+    assert connection.ended == "closed"
+    runtime.advance(CLOSE_TIMEOUT)
+    assert connection.ended == "aborted"
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_violation_does_not_wait_long_for_the_handler(taken: bool) -> None:
+    session, connection, runtime = make_session()
+    session.message_received(TextMessage("before"))
+    if taken:
+        drive(session.receive())
+    session.failed(CloseStatus(1002), ProtocolError("broken"))
+    runtime.advance(ANSWER_TIME - 0.1)
+    assert session.is_open
+    runtime.advance(0.2)
+    assert connection.closes == [CloseStatus(1002)]
+    assert connection.ended == "closed"
+
+
+def test_a_handler_that_is_through_closes_with_the_violation() -> None:
+    session, connection, _ = make_session()
+    session.message_received(TextMessage("before"))
+    session.failed(CloseStatus(1002), ProtocolError("broken"))
+    session.begin_close(CloseStatus(1000))
+    assert connection.closes == [CloseStatus(1002)]
+    assert connection.ended == "closed"
+
+
 def test_a_slow_reader_gets_4500() -> None:
     session, connection, runtime = make_session(send_timeout=1.0)
     session.pause_writing()
@@ -168,27 +210,36 @@ class ClosingMachine(RuleBasedStateMachine):
         self.session, self.connection, self.runtime = make_session(send_timeout=3.0)
         self.first: CloseStatus | None = None
         self.reached = 0
-        self.lost = False
+        self.unanswered = self.broken = self.lost = False
 
     def _note(self, status: CloseStatus) -> None:
         self.first = self.first or status
 
     @rule(code=st.integers(3000, 4999))
     def close_here(self, code: int) -> None:
-        self._note(CloseStatus(code))
+        self._note(VIOLATION if self.broken else CloseStatus(code))
         self.session.begin_close(CloseStatus(code))
 
-    @precondition(lambda self: not self.lost)
+    @precondition(lambda self: not self.lost and not self.broken)
     @rule(code=st.integers(3000, 4999))
     def peer_closes(self, code: int) -> None:
         self._note(CloseStatus(code))
         self.session.close_received(CloseStatus(code))
 
-    @precondition(lambda self: not self.lost)
+    @precondition(lambda self: not self.lost and not self.broken)
     @rule()
     def peer_breaks_the_protocol(self) -> None:
-        self._note(CloseStatus(1009))
-        self.session.failed(CloseStatus(1009), MessageTooBigError("x"))
+        self.broken = True
+        if not self.unanswered:
+            self._note(VIOLATION)
+        self.session.failed(VIOLATION, MessageTooBigError("x"))
+
+    @rule()
+    def handler_comes_back(self) -> None:
+        if self.session._inbox.take() is None:
+            self.unanswered = False
+            if self.broken:
+                self._note(VIOLATION)
 
     @rule()
     def send(self) -> None:
@@ -204,9 +255,10 @@ class ClosingMachine(RuleBasedStateMachine):
     def engine_holds(self, paused: bool) -> None:
         (self.session.pause_writing if paused else self.session.resume_writing)()
 
-    @precondition(lambda self: not self.lost)
+    @precondition(lambda self: not self.lost and not self.broken)
     @rule()
     def engine_delivers(self) -> None:
+        self.unanswered = True
         self.session.message_received(TextMessage("x"))
 
     @rule(seconds=st.floats(0, 20))
@@ -219,7 +271,7 @@ class ClosingMachine(RuleBasedStateMachine):
     @rule()
     def engine_loses_the_connection(self) -> None:
         self.lost = True
-        self._note(CloseStatus(1006))
+        self._note(VIOLATION if self.broken else CloseStatus(1006))
         self.session.connection_lost(None)
 
     @invariant()
@@ -248,8 +300,8 @@ class ClosingMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened, close_timeout after the first word the connection is over."""
-        if self.first is not None and not self.lost:
-            self.runtime.advance(CLOSE_TIMEOUT + 1)
+        if (self.first is not None or self.broken) and not self.lost:
+            self.runtime.advance(ANSWER_TIME + CLOSE_TIMEOUT + 1)
             assert self.connection.ended == "aborted"
 
 

@@ -4,7 +4,7 @@
 open ──begin (this side)──> closing ──peer's close frame, or close_timeout──> closed
   │                            ^
   ├──received (the peer)───────┤    the answer is sent, then the engine's connection ended
-  ├──fail (a violation)────────┤    nothing more is received
+  ├──fail (a violation)────────┤    nothing more is received; what came before it is answered
   ├──overflow (slow reader)────┘    what waits is dropped
   └──lost (no close frame)──────────────────────────────────────────────────> closed (1006)
 ```
@@ -29,6 +29,8 @@ __all__ = ["Closing"]
 
 log: logging.Logger = logging.getLogger("turnout.session")
 
+ANSWER_TIME = 1.0
+"""Seconds for a handler to answer what it received before the peer broke the protocol."""
 GRACE = 0.5
 """Seconds for a handler that waits in `close()` to return after its connection was cut."""
 
@@ -38,6 +40,7 @@ class Closing:
 
     __slots__ = (
         "_connection",
+        "_failure",
         "_on_deadline",
         "_runtime",
         "_sent",
@@ -65,6 +68,7 @@ class Closing:
         self._waiters: list[Waiter] = []
         self._on_deadline: Callable[[], None] | None = None
         self._sent = False
+        self._failure: CloseStatus | None = None
         self.state: SessionState = "open"
         self.status: CloseStatus | None = None
         self.by: Literal["local", "remote"] | None = None
@@ -78,7 +82,9 @@ class Closing:
 
     def begin(self, status: CloseStatus) -> None:
         """Close from this side, after what already waits to be sent."""
-        if self._enter(status, "local"):
+        if self.state == "open" and self._failure is not None:
+            self._fail_now()
+        elif self._enter(status, "local"):
             self._session._inbox.clear()
             self._session._inbox.end()
             self._session._outbox.when_drained(self._send_close)
@@ -92,8 +98,21 @@ class Closing:
         self._connection.close()
 
     def fail(self, status: CloseStatus) -> None:
-        """Close because of what the peer did; nothing more is received."""
-        if self._enter(status, "local"):
+        """Close because of what the peer did; nothing more is received.
+
+        What came before was in order, and its answers go first: a handler that is not through
+        with it has `ANSWER_TIME` for that.
+        """
+        self._failure = status
+        if self.state == "open":
+            self._timer = self._runtime.call_later(ANSWER_TIME, self._fail_now)
+            self._session._inbox.when_answered(self._fail_now)
+        else:
+            self._fail_now()
+
+    def _fail_now(self) -> None:
+        assert self._failure is not None
+        if self._enter(self._failure, "local"):
             self._session._inbox.end()
         self._session._outbox.discard()
         self._send_close()
@@ -113,7 +132,7 @@ class Closing:
         if self.state == "closed":
             return
         if self.state == "open":
-            self._enter(NO_CLOSE_FRAME, None)
+            self._enter(self._failure or NO_CLOSE_FRAME, "local" if self._failure else None)
             self._session._inbox.end()
         self.state = "closed"
         self._session._outbox.discard()
@@ -149,6 +168,8 @@ class Closing:
         self.state = "closing"
         self.status = status
         self.by = by
+        if self._timer is not None:
+            self._timer.cancel()
         self._session._outbox.shut(self.error)
         self._session._keepalive.stop()
         self._session._idle.stop()

@@ -32,9 +32,11 @@ class Inbox(ABC):
     """
 
     __slots__ = (
+        "_all_answered",
         "_connection",
         "_limit",
         "_messages",
+        "_on_answered",
         "_size",
         "consumer",
         "ended",
@@ -47,6 +49,8 @@ class Inbox(ABC):
         self._limit = limit
         self._messages: deque[Message] = deque()
         self._size = 0
+        self._all_answered = True
+        self._on_answered: Callable[[], None] | None = None
         self.paused: bool = False
         self.ended: bool = False
         self.consumer: Callable[[Message], None] | None = None
@@ -61,6 +65,7 @@ class Inbox(ABC):
     def put(self, message: Message) -> None:
         """Add one message, or hand it to the consumer that waits for it."""
         if self.consumer is not None:
+            self._all_answered = False
             self.consumer(message)
             return
         self._messages.append(message)
@@ -73,9 +78,18 @@ class Inbox(ABC):
     def end(self) -> None:
         """Note that nothing more will come; what is here can still be taken."""
         self.ended = True
+        self._on_answered = None
         if self.on_end is not None:
             self.on_end()
         self._wake()
+
+    def when_answered(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the handler is through with every message, now if it is.
+
+        It is when it has come back for more and found nothing.
+        """
+        self._on_answered = callback
+        self._tell_answered()
 
     def clear(self) -> None:
         """Drop what has not been taken and let the engine read on, to see the closing frame."""
@@ -86,12 +100,26 @@ class Inbox(ABC):
     def take(self) -> Message | None:
         """Return the oldest message, or None when there is none now."""
         if not self._messages:
+            self._came_back()
             return None
+        self._all_answered = False
         message = self._messages.popleft()
         self._size -= weight(message)
         if self.paused and self._size * 2 <= (self._limit or 0):
             self._read_on()
         return message
+
+    def _came_back(self) -> None:
+        """Note that the handler is through with what it took."""
+        self._all_answered = True
+        if self._on_answered is not None:
+            self._tell_answered()
+
+    def _tell_answered(self) -> None:
+        is_through = not self._messages and (self._all_answered or self.consumer is not None)
+        if is_through and self._on_answered is not None:
+            callback, self._on_answered = self._on_answered, None
+            callback()
 
     def _read_on(self) -> None:
         if self.paused:
