@@ -12,7 +12,7 @@ from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConnectionClosed
 from turnout.headers import Headers
 from turnout.http import ServerHttpResponse
-from turnout_compat.gevent_hangup import HangupWatch
+from turnout_compat.gevent_hangup import GeventHangupWatch
 from turnout_compat.gevent_tls import transport_over
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PywsgiResponse(ServerHttpResponse):
         self._write: Callable[[bytes], object]
         self._has_body = True
         self._disconnected = False
-        self._watch: HangupWatch | None = None
+        self._watch: GeventHangupWatch | None = None
         self._waiters: list[Waiter] = []
 
     async def send(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
@@ -149,9 +149,9 @@ class PywsgiResponse(ServerHttpResponse):
             self._gone()
             raise ConnectionClosed(NO_CLOSE_FRAME) from error
 
-    def _hangup_watch(self) -> HangupWatch:
+    def _hangup_watch(self) -> GeventHangupWatch:
         if self._watch is None:
-            self._watch = HangupWatch(self.request.socket, self._runtime.hub, self._gone)
+            self._watch = GeventHangupWatch(self.request.socket, self._runtime.hub, self._gone)
         return self._watch
 
     def _gone(self) -> None:

@@ -1,96 +1,32 @@
-"""A byte transport of turnout over a connected gevent socket.
-
-Everything happens in callbacks of the hub, so an idle connection costs no greenlet for reading and
-none for writing, and the hub serves ready sockets in turn: one chunk each. The socket stays open
-for its server to close; when the connection ends here it is shut down, which the peer sees at once.
-"""
+"""The byte transport over a connected gevent socket; everything happens in the hub."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gevent import socket
-
-from turnout.protocol.transport import Transport, TransportProtocol
+from turnout_compat.socket_transport import CHUNK, READ, WRITE, SocketTransport, address_of
 
 if TYPE_CHECKING:
     from gevent._types import _IoWatcher
 
-    from turnout.http import Address
     from turnout_compat.gevent_runtime import GeventRuntime
 
 __all__ = ["CHUNK", "READ", "WRITE", "GeventTransport", "address_of"]
-
-log = logging.getLogger("turnout.gevent")
-
-READ, WRITE = 1, 2  # libev's event masks
-CHUNK: Final = 64 * 1024
-HIGH_WATER: Final = 64 * 1024
-LOW_WATER: Final = 16 * 1024
 
 _Watch: TypeAlias = "tuple[int, _IoWatcher]"
 """What a watcher waits for, and the watcher."""
 
 
-def address_of(name: Any) -> Address | None:
-    """Return what a socket calls one of its ends as an address; None for an unnamed end."""
-    if isinstance(name, tuple):
-        return cast("str", name[0]), cast("int", name[1])
-    if isinstance(name, bytes):
-        name = name.decode(errors="surrogateescape")
-    return cast("str", name) or None
-
-
-class GeventTransport(Transport):
-    """Reads and writes a socket in the hub, from `begin` on.
-
-    `write` hands to the kernel what it takes and buffers the rest; over 64 KiB of it the protocol
-    is told to pause. It may be called in any greenlet of the hub, or in the hub itself.
-    """
-
-    protocol: TransportProtocol
-    """What is told of everything that happens."""
+class GeventTransport(SocketTransport):
+    """Reads and writes a socket in the hub; `write` may be called in any greenlet of the hub."""
 
     def __init__(self, sock: Any, runtime: GeventRuntime, native: Any = None) -> None:
-        sock.settimeout(0.0)
-        if sock.family != socket.AF_UNIX:  # a frame is a whole: never wait for more to send
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket = sock
+        super().__init__(sock, native)
         self._runtime = runtime
         self._loop = runtime.hub.loop
-        self.native = sock if native is None else native
-        self.local_address = _name(sock.getsockname)
-        self.remote_address = _name(sock.getpeername)
-        self._buffer: bytearray | None = None
         self._reader: _Watch | None = None
         self._writer: _Watch | None = None
-        self._reading = False
-        self._protocol_paused = False
-        self._ending = False  # close() was called: only what is buffered still goes out
-        self._eof_wanted = False
-        self._input_ended = False
-        self._lost = False
-
-    def begin(self, protocol: TransportProtocol) -> None:
-        """Begin to read, for `protocol`."""
-        self.protocol = protocol
-        self.resume_reading()
-
-    # Reading
-
-    def resume_reading(self) -> None:
-        """Call `data_received` as bytes come."""
-        if not self._reading and not self._input_ended and not self._ending:
-            self._reading = True
-            self._watch_input(READ)
-
-    def pause_reading(self) -> None:
-        """Leave bytes in the kernel, so that the peer is held back by TCP."""
-        self._reading = False
-        self._reader = _stopped(self._reader)
 
     def _watch_input(self, events: int) -> None:
         self._reader = self._watch(self._reader, events, self._readable)
@@ -98,169 +34,26 @@ class GeventTransport(Transport):
     def _watch_output(self, events: int) -> None:
         self._writer = self._watch(self._writer, events, self._flush)
 
-    def _watch(self, watch: _Watch | None, events: int, callback: Callable[[], None]) -> _Watch:
-        if watch is not None and watch[0] == events:
-            return watch
-        _stopped(watch)
+    def _watch(
+        self, watch: _Watch | None, events: int, callback: Callable[[], None]
+    ) -> _Watch | None:
+        if watch is not None:
+            if watch[0] == events:
+                return watch
+            watch[1].stop()
+            watch[1].close()
+        if not events:
+            return None
         watcher = self._loop.io(self._socket.fileno(), events)
         watcher.start(callback)
         return events, watcher
 
+    def _call_soon(self, callback: Callable[..., object], *arguments: object) -> None:
+        self._loop.run_callback(callback, *arguments)
+
+    def _call_in_turn(self, callback: Callable[[], object]) -> None:
+        self._runtime.call_later(0, callback)
+
     def _readable(self) -> None:
         self._runtime.slice.renew()
-        try:
-            data = self._receive()
-        except OSError as error:
-            self._lose(error)
-            return
-        if data is None:
-            return
-        try:
-            if data:
-                self.protocol.data_received(data)
-            else:
-                self._take_eof()
-        except Exception as error:
-            log.exception("an error while data was received; the connection is cut")
-            self._lose(error)
-
-    def _receive(self) -> bytes | None:
-        """Return what has come, nothing at the end of the stream, None when it takes more."""
-        try:
-            return cast("bytes", self._socket.recv(CHUNK))
-        except BlockingIOError:
-            return None
-
-    def _take_eof(self) -> None:
-        self._input_ended = True
-        self.pause_reading()
-        if not self.protocol.eof_received():
-            self.close()
-
-    # Writing
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, in order; never waits."""
-        if self._ending or self._lost or self._eof_wanted:
-            return
-        if self._buffer is None:
-            sent = self._try_to_send(data)
-            if sent == len(data) or self._lost:
-                return
-            self._buffer = bytearray(memoryview(data)[sent:])
-        else:
-            self._buffer += data
-        if len(self._buffer) > HIGH_WATER and not self._protocol_paused:
-            self._protocol_paused = True
-            self.protocol.pause_writing()
-
-    def _try_to_send(self, data: bytes | bytearray) -> int:
-        """Return how much the socket took; the hub calls back when it takes more."""
-        try:
-            sent = self._send(data)
-        except OSError as error:
-            self._fail(error)
-            return 0
-        return sent
-
-    def _send(self, data: bytes | bytearray) -> int:
-        try:
-            sent = cast("int", self._socket.send(data))
-        except BlockingIOError:
-            sent = 0
-        if sent < len(data):
-            self._watch_output(WRITE)
-        return sent
-
-    def _flush(self) -> None:
-        if self._buffer is None:
-            return
-        del self._buffer[: self._try_to_send(self._buffer)]
-        if self._lost:
-            return
-        if not self._buffer:
-            self._buffer = None
-            self._writer = _stopped(self._writer)
-        if self._protocol_paused and (self._buffer is None or len(self._buffer) <= LOW_WATER):
-            self._protocol_paused = False
-            self.protocol.resume_writing()
-        if self._buffer is None:
-            self._finish_output()
-
-    def _finish_output(self) -> None:
-        if self._ending:
-            self._lose(None)
-        elif self._eof_wanted:
-            self._send_eof()
-
-    # Ending
-
-    def write_eof(self) -> None:
-        """Send no more once the buffer is written; reading goes on."""
-        if not self._eof_wanted and not self._ending and not self._lost:
-            self._eof_wanted = True
-            if self._buffer is None:
-                self._send_eof()
-
-    def _send_eof(self) -> None:
-        try:
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError as error:  # the peer has gone
-            self._fail(error)
-
-    def close(self) -> None:
-        """Write what is buffered, then end; `connection_lost` follows."""
-        if self._ending or self._lost:
-            return
-        self._ending = True
-        self.pause_reading()
-        if self._buffer is None:
-            self._loop.run_callback(self._lose, None)
-
-    def abort(self) -> None:
-        """End now; `connection_lost` follows."""
-        self._fail(None)
-
-    def release(self) -> None:
-        """Leave the socket to its server, which is about to close it: nothing watches it now."""
-        self._lose(None)
-
-    def _fail(self, error: Exception | None) -> None:
-        """End soon: `connection_lost` never comes inside a call of the session's."""
-        if not self._lost:
-            self._ending = True
-            self._buffer = None
-            self._unwatch()
-            self._loop.run_callback(self._lose, error)
-
-    def _lose(self, error: Exception | None) -> None:
-        if self._lost:
-            return
-        self._lost = self._ending = True
-        self._buffer = None
-        self._unwatch()
-        self._shut_down()
-        self.protocol.connection_lost(error)
-
-    def _unwatch(self) -> None:
-        self.pause_reading()
-        self._writer = _stopped(self._writer)
-
-    def _shut_down(self) -> None:
-        with contextlib.suppress(OSError):  # the peer was quicker
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-
-def _stopped(watch: _Watch | None) -> _Watch | None:
-    """Stop a watcher and return what stands for none."""
-    if watch is not None:
-        watch[1].stop()
-        watch[1].close()
-    return None
-
-
-def _name(ask: Callable[[], Any]) -> Address | None:
-    try:
-        return address_of(ask())
-    except OSError:  # the peer has gone already
-        return None
+        super()._readable()

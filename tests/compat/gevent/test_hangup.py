@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import gevent
 import gevent.event
@@ -11,8 +10,7 @@ import pytest
 from gevent import socket
 from tests.compat.gevent.sockets import connected
 
-from turnout_compat import gevent_hangup
-from turnout_compat.gevent_hangup import HangupWatch
+from turnout_compat.gevent_hangup import GeventHangupWatch
 from turnout_compat.gevent_runtime import GeventRuntime
 
 
@@ -23,10 +21,10 @@ class Client:
         self.near, self.far = connected()
         self.runtime = runtime
         self.gone = gevent.event.Event()
-        self.watch: HangupWatch | None = None
+        self.watch: GeventHangupWatch | None = None
 
-    def begin(self) -> HangupWatch:
-        self.watch = HangupWatch(self.near, self.runtime.hub, self.gone.set)
+    def begin(self) -> GeventHangupWatch:
+        self.watch = GeventHangupWatch(self.near, self.runtime.hub, self.gone.set)
         return self.watch
 
     def close(self) -> None:
@@ -41,11 +39,7 @@ def client(
     request: pytest.FixtureRequest, runtime: GeventRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     if request.param == "peek":  # as on systems without epoll
-
-        def no_poller(sock: Any) -> None:
-            return None
-
-        monkeypatch.setattr(gevent_hangup, "_poller", no_poller)
+        monkeypatch.setattr(GeventHangupWatch, "make_epoll", None)
     client = Client(runtime)
     yield client
     client.close()
