@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from turnout.http import Address
     from turnout.http import Address
     from turnout.serving import ServerSettings
 
@@ -19,13 +21,13 @@ __all__ = ["address_of_socket", "listening"]
 def listening(settings: ServerSettings) -> Iterator[list[socket.socket]]:
     """Listen within a `with` block: on every address of the host, or on the Unix socket.
 
-    The sockets do not block. They are closed at the end, and the file of a Unix socket is removed.
-    Raises `OSError` when an address cannot be had.
+    The sockets do not block. They are closed at the end, and the file of a Unix socket is removed,
+    but not by a process that was forked meanwhile. Raises `OSError` when an address cannot be had.
     """
     with contextlib.ExitStack() as bound:
         sockets = list(_bind(settings, bound))
         if settings.unix is not None:
-            bound.callback(settings.unix.unlink, missing_ok=True)
+            bound.callback(_remove, settings.unix, os.getpid())
         for one in sockets:
             one.setblocking(False)
         yield sockets
@@ -39,8 +41,7 @@ def address_of_socket(listener: socket.socket) -> Address:
 
 def _bind(settings: ServerSettings, bound: contextlib.ExitStack) -> Iterator[socket.socket]:
     if settings.unix is not None:
-        if settings.unix.is_socket():  # of a server that ended in disorder
-            settings.unix.unlink()
+        _remove_stale(settings.unix)
         one = bound.enter_context(socket.socket(socket.AF_UNIX))
         one.bind(str(settings.unix))
         one.listen(settings.backlog)
@@ -51,6 +52,21 @@ def _bind(settings: ServerSettings, bound: contextlib.ExitStack) -> Iterator[soc
         made = socket.create_server((host, port), family=family, backlog=settings.backlog)
         port = made.getsockname()[1]  # 0 picks a free one, and the others take the same
         yield bound.enter_context(made)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a server that ended in disorder; raise if one still listens there."""
+    if not path.is_socket():
+        return  # bind will say that the address is in use
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError):
+        probe.connect(str(path))
+        raise OSError(errno.EADDRINUSE, f"a server listens on {path}")
+    path.unlink(missing_ok=True)
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        path.unlink(missing_ok=True)
 
 
 def _resolve(host: str) -> list[tuple[socket.AddressFamily, str]]:
