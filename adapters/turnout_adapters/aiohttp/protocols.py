@@ -1,7 +1,8 @@
-"""What stands between an asyncio transport and aiohttp's protocol for the time of a request.
+"""What is between an asyncio transport and aiohttp's protocol for the time of a request.
 
-Both pass on to aiohttp what its books need: `connection_lost` takes the connection off the server's
-list and ends the request, `pause_writing` and `resume_writing` steer its own writer.
+`DisconnectWatch`, and `Takeover` of compat, pass on to aiohttp what its books need:
+`connection_lost` takes the connection off the server's list and ends the request, `pause_writing`
+and `resume_writing` steer its own writer.
 
 A WebSocket needs more than aiohttp's `set_parser` gives. Once a shutdown has begun, aiohttp's
 protocol drops whatever a peer sends, so no close frame would arrive while `on_shutdown` drains; a
@@ -12,14 +13,14 @@ the peer's stream closes the transport before our close frame is out.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+from turnout_compat.asyncio_takeover import Forwarding
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from turnout.protocol.transport import TransportProtocol
-
-__all__ = ["DisconnectWatch", "Takeover", "drop_early_data", "take_early_data"]
+__all__ = ["DisconnectWatch", "drop_early_data", "take_early_data"]
 
 
 class EarlyData:
@@ -56,35 +57,7 @@ def drop_early_data(request: web.BaseRequest) -> bool:
     return came
 
 
-class _Forwarding(asyncio.Protocol):
-    """Passes everything on to the protocol that it displaces."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._inner = cast("asyncio.Protocol", transport.get_protocol())
-
-    def data_received(self, data: bytes) -> None:
-        """Pass bytes on."""
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        """Pass the end of the stream on."""
-        return self._inner.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Pass the loss on."""
-        self._inner.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Pass the pause on."""
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Pass the end of the pause on."""
-        self._inner.resume_writing()
-
-
-class DisconnectWatch(_Forwarding):
+class DisconnectWatch(Forwarding):
     """Notices the loss of a connection while aiohttp serves a request on it."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -106,34 +79,3 @@ class DisconnectWatch(_Forwarding):
         """Put aiohttp's protocol back."""
         if self._transport.get_protocol() is self:
             self._transport.set_protocol(self._inner)
-
-
-class Takeover(_Forwarding):
-    """Gives what the peer sends to a WebSocket; aiohttp only keeps the books from now on."""
-
-    def __init__(self, transport: asyncio.Transport, connection: TransportProtocol) -> None:
-        super().__init__(transport)
-        self._connection = connection
-        self.data_received = connection.data_received  # type: ignore[method-assign]  # the hot path: no call between
-        transport.set_protocol(self)
-
-    def eof_received(self) -> bool | None:
-        """Let the WebSocket say whether its own direction stays open."""
-        return cast("bool | None", self._connection.eof_received())
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the session, then aiohttp, which may cancel the handler."""
-        try:
-            self._connection.connection_lost(exc)
-        finally:
-            super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Tell both."""
-        super().pause_writing()
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Tell both."""
-        super().resume_writing()
-        self._connection.resume_writing()

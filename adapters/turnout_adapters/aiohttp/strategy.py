@@ -10,9 +10,10 @@ from turnout.handshake.refusal import logged_refusal, refuse
 from turnout.protocol.connection import StandardConnection
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.aiohttp.native import NativeConnection, websocket_response
-from turnout_adapters.aiohttp.protocols import Takeover, take_early_data
+from turnout_adapters.aiohttp.protocols import take_early_data
 from turnout_adapters.aiohttp.settings import check_settings
 from turnout_compat.aiohttp_websocket import DetachedWebSocket
+from turnout_compat.asyncio_takeover import Takeover
 from turnout_compat.asyncio_transport import AsyncioTransport
 
 if TYPE_CHECKING:

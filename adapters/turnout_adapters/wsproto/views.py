@@ -19,7 +19,7 @@ from turnout_compat.asyncio_transport import address_of
 if TYPE_CHECKING:
     from turnout.headers import HeadersLike
     from turnout.http import Address
-    from turnout_adapters.wsproto.http import HttpConnection
+    from turnout_adapters.wsproto.exchange import HttpExchange
 
 __all__ = ["H11Request", "H11Response"]
 
@@ -31,7 +31,7 @@ PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 class H11Request(ServerHttpRequest):
     """A request that h11 has parsed; `native` is the h11 event."""
 
-    def __init__(self, connection: HttpConnection, request: h11.Request) -> None:
+    def __init__(self, connection: HttpExchange, request: h11.Request) -> None:
         super().__init__()
         self.native = request
         self._connection = connection
@@ -97,7 +97,7 @@ class H11Request(ServerHttpRequest):
 class H11Response(ServerHttpResponse):
     """A response that h11 frames."""
 
-    def __init__(self, connection: HttpConnection) -> None:
+    def __init__(self, connection: HttpExchange) -> None:
         super().__init__()
         self._connection = connection
         self._has_body = connection.expects_body
