@@ -11,6 +11,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from turnout.http import Address
 from turnout.testing.client import RawClient
+from turnout.testing.expectations import Unexpected
 from turnout.testing.frames import CLOSE, PING, PONG, TEXT, Frame, encode_frame, mask
 from turnout.testing.http import accept_key, read_chunks, read_response
 from turnout.testing.stream import EndOfStream
@@ -134,10 +135,10 @@ def test_bytes_that_break_the_protocol(client: RawClient, data: bytes, code: int
 def test_something_else_than_expected_fails(client: RawClient) -> None:
     client.open("/")
     client.send_text("hello")
-    with pytest.raises(AssertionError, match="text of 5 bytes"):
+    with pytest.raises(AssertionError, match="expected a close frame, got a text frame of 5 bytes: 'hello'"):
         client.read_close()
     client.send_text("close")
-    with pytest.raises(AssertionError, match="close of 5 bytes"):
+    with pytest.raises(AssertionError, match="expected a message, got a close frame with 4001 and the reason 'bye'"):
         client.read_message()
 
 
@@ -205,12 +206,12 @@ def test_response_until_the_end(scripted: Callable[[bytes], Address]) -> None:
 
 def test_bytes_that_are_no_http(scripted: Callable[[bytes], Address]) -> None:
     client = RawClient(scripted(b"SSH-2.0 hello there\r\n\r\n"))
-    with client, pytest.raises(ValueError, match="not an HTTP response"):
+    with client, pytest.raises(ValueError, match="expected an HTTP response, got 'SSH-2.0 hello"):
         read_response(client.stream)
 
 
 def test_chunk_of_a_wrong_size(scripted: Callable[[bytes], Address]) -> None:
-    with RawClient(scripted(b"3\r\nhello\r\n")) as client, pytest.raises(EndOfStream):
+    with RawClient(scripted(b"3\r\nhello\r\n")) as client, pytest.raises(Unexpected):
         list(read_chunks(client.stream))
 
 

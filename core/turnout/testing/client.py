@@ -16,6 +16,7 @@ from typing import Any, Self, TypeAlias
 
 from turnout.http import Address
 from turnout.testing.deadlines import DEADLINE
+from turnout.testing.expectations import Silence, Unexpected, Unmet, quote
 from turnout.testing.frames import (
     BINARY,
     CLOSE,
@@ -23,12 +24,19 @@ from turnout.testing.frames import (
     PING,
     PONG,
     TEXT,
+    CloseFrame,
     Frame,
     close_payload,
+    describe_frames,
     encode_frame,
     mask,
 )
-from turnout.testing.http import HandshakeRequest, HttpResponse, read_response
+from turnout.testing.http import (
+    HandshakeRequest,
+    HttpResponse,
+    describe_status,
+    read_response,
+)
 from turnout.testing.stream import ByteStream
 
 __all__ = ["Connect", "RawClient", "RawMessage"]
@@ -115,7 +123,7 @@ class RawClient:
         """Shake hands and raise `ConnectionRefusedError` unless the answer is 101."""
         response = self.handshake(target, **fields)
         if response.status != 101:
-            raise ConnectionRefusedError(f"{target}: {response.status} {response.body[:200]!r}")
+            raise HandshakeFailed(target, response)
         return response
 
     # Frames out
@@ -146,8 +154,9 @@ class RawClient:
 
     # Frames in
 
-    def read_frame(self) -> Frame:
-        """Read the next frame, whatever it is."""
+    def read_frame(self, wanted: str = "a frame") -> Frame:
+        """Read the next frame, whatever it is; `wanted` says in errors what was expected."""
+        self.stream.wanted = wanted
         first, second = self.stream.read_exactly(2)
         length = second & 0x7F
         if length == 126:
@@ -157,7 +166,7 @@ class RawClient:
         masked = bool(second & 0x80)
         key = self.stream.read_exactly(4) if masked else b""
         payload = self.stream.read_exactly(length)
-        return Frame(
+        frame = Frame(
             opcode=first & 0xF,
             payload=mask(payload, key) if masked else payload,
             fin=bool(first & 0x80),
@@ -166,76 +175,91 @@ class RawClient:
             rsv3=bool(first & 0x10),
             masked=masked,
         )
-
-    def read_data_frame(self) -> Frame:
-        """Read on to the next frame that is no ping or pong; pings are not answered."""
-        deadline = time.monotonic() + self.stream.timeout
-        while (frame := self.read_frame()).opcode in (PING, PONG):
-            if time.monotonic() > deadline:
-                raise TimeoutError("only pings and pongs came")
+        self.stream.note(frame)
         return frame
 
-    def read_message(self) -> RawMessage:
+    def read_data_frame(self, wanted: str = "a frame other than ping and pong") -> Frame:
+        """Read on to the next frame that is no ping or pong; pings are not answered."""
+        deadline = time.monotonic() + self.stream.timeout
+        while (frame := self.read_frame(wanted)).opcode in (PING, PONG):
+            if time.monotonic() > deadline:
+                raise Silence(f"{wanted} (only pings and pongs came)", self.stream.timeout)
+        return frame
+
+    def read_message(self, wanted: str = "a message") -> RawMessage:
         """Read a data message; raise `AssertionError` when something else comes instead."""
-        first = self.read_data_frame()
-        assert first.opcode in (TEXT, BINARY), f"expected a message, read {describe(first)}"
+        first = self.read_data_frame(wanted)
+        if first.opcode not in (TEXT, BINARY):
+            raise Unexpected(wanted, str(first))
         frames = [first]
         while not frames[-1].fin:
-            frames.append(frame := self.read_data_frame())
-            assert frame.opcode == CONTINUATION, f"expected a piece, read {describe(frame)}"
+            frames.append(frame := self.read_data_frame(more := "the next piece of the message"))
+            if frame.opcode != CONTINUATION:
+                raise Unexpected(more, str(frame))
         payload = b"".join(frame.payload for frame in frames)
         return RawMessage(
-            payload.decode() if first.opcode == TEXT and not first.rsv1 else payload,
+            _decode(payload) if first.opcode == TEXT and not first.rsv1 else payload,
             len(frames),
             first.rsv1,
         )
 
     def read_text(self) -> str:
         """Read a text message and return its payload."""
-        payload = self.read_message().payload
-        assert isinstance(payload, str), f"expected text, read binary {payload[:80]!r}"
+        payload = self.read_message("a text message").payload
+        if not isinstance(payload, str):
+            raise Unexpected("a text message", f"a binary one: {quote(payload)}")
         return payload
 
     def read_binary(self) -> bytes:
         """Read a binary message and return its payload."""
-        payload = self.read_message().payload
-        assert isinstance(payload, bytes), f"expected binary, read text {payload[:80]!r}"
+        payload = self.read_message("a binary message").payload
+        if not isinstance(payload, bytes):
+            raise Unexpected("a binary message", f"a text one: {quote(payload)}")
         return payload
 
-    def read_close(self) -> tuple[int | None, str]:
+    def read_close(self, wanted: str = "a close frame") -> CloseFrame:
         """Read a close frame and return its code and reason; the code of an empty one is None."""
-        frame = self.read_data_frame()
-        assert frame.opcode == CLOSE, f"expected a close frame, read {describe(frame)}"
+        frame = self.read_data_frame(wanted)
+        if frame.opcode != CLOSE:
+            raise Unexpected(wanted, str(frame))
         if not frame.payload:
-            return None, ""
-        assert len(frame.payload) >= 2, f"a close frame of one byte: {frame.payload!r}"
-        return int.from_bytes(frame.payload[:2], "big"), frame.payload[2:].decode()
+            return CloseFrame(None, "")
+        if len(frame.payload) == 1:
+            raise Unexpected(wanted, f"one of a single byte: {quote(frame.payload)}")
+        code = int.from_bytes(frame.payload[:2], "big")
+        return CloseFrame(code, _decode(frame.payload[2:]))
 
     def expect_end(self) -> None:
         """Read the end of the connection and close this side of it too.
 
         Raises `AssertionError` when bytes come before the end.
         """
+        self.stream.wanted = "the end of the connection"
         rest = self.stream.read_to_end()
         self.stream.close()
-        assert not rest, f"expected the end of the connection, read {rest[:80]!r}"
+        if rest:
+            raise Unexpected(
+                self.stream.wanted, f"{len(rest)} more bytes: {'; '.join(describe_frames(rest))}"
+            )
 
     def expect_failure(self, code: int) -> None:
         """Read a close frame with `code` and then the end of the connection."""
-        status = self.read_close()
-        assert status[0] == code, f"expected a close with {code}, read {status}"
+        wanted = f"a close frame with {code}"
+        found = self.read_close(wanted)
+        if found.code != code:
+            raise Unexpected(wanted, str(found))
         self.expect_end()
 
     # The way out
 
-    def answer_close(self) -> tuple[int | None, str]:
+    def answer_close(self) -> CloseFrame:
         """Read a close frame, answer it, read the end; return its code and reason."""
-        code, reason = self.read_close()
-        self.send_close(code, reason)
+        received = self.read_close()
+        self.send_close(*received)
         self.expect_end()
-        return code, reason
+        return received
 
-    def close(self, code: int = 1000, reason: str = "") -> tuple[int | None, str]:
+    def close(self, code: int = 1000, reason: str = "") -> CloseFrame:
         """Shake hands to close; return the code and reason of the server's answer."""
         self.send_close(code, reason)
         answer = self.read_close()
@@ -247,8 +271,18 @@ Connect: TypeAlias = Callable[..., RawClient]
 """The type of the plugin's `connect` fixture."""
 
 
-def describe(frame: Frame) -> str:
-    """Return a frame in words, for messages of failed tests."""
-    names = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
-    name = names.get(frame.opcode, f"opcode {frame.opcode}")
-    return f"{name} of {len(frame.payload)} bytes: {frame.payload[:80]!r}"
+class HandshakeFailed(Unmet, ConnectionRefusedError):
+    """The server answers an opening handshake with something else than 101."""
+
+    def __init__(self, target: str, response: HttpResponse) -> None:
+        said = f" and {quote(response.body)}" if response.body else ""
+        super().__init__(
+            f"101 Switching Protocols for {target}", f"{describe_status(response.status)}{said}"
+        )
+
+
+def _decode(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise Unexpected("text in UTF-8", quote(payload)) from error

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from turnout.testing.deadlines import DEADLINE
+from turnout.testing.expectations import Silence, Unexpected
 
 __all__ = ["Event", "EventLog"]
 
@@ -23,6 +24,7 @@ class EventLog:
         self.write_end: int
         self._read_end, self.write_end = os.pipe()
         self._events: list[Event] = []
+        self._times: list[float] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, name="subject-events", daemon=True)
         self._thread.start()
@@ -37,6 +39,15 @@ class EventLog:
         if self._thread.is_alive():
             raise TimeoutError("somebody still holds the events' pipe after the server has ended")
 
+    def __len__(self) -> int:
+        """How many events have been reported so far."""
+        return len(self._times)
+
+    def since(self, number: int) -> list[tuple[float, Event]]:
+        """Return the events from that one on, each with the monotonic time at which it came."""
+        with self._changed:
+            return list(zip(self._times, self._events, strict=True))[number:]
+
     def of(self, token: str, event: str) -> list[Event]:
         """Return what has been reported so far."""
         with self._changed:
@@ -49,7 +60,7 @@ class EventLog:
         return self.wait_until(
             lambda: self._matching(token, event),
             lambda found: len(found) >= count,
-            f"{count} events {event!r} of {token!r}",
+            f"the handler to report {event!r}{f' {count} times' if count > 1 else ''}",
             timeout,
         )
 
@@ -63,7 +74,7 @@ class EventLog:
         """Return what `look` finds once it satisfies `holds`; raise `TimeoutError`."""
         with self._changed:
             if not self._changed.wait_for(lambda: holds(look()), timeout):
-                raise TimeoutError(f"waited for {wanted}, seen: {self._events[-20:]}")
+                raise Silence(wanted, timeout)
             return look()
 
     def wait_until_quiet(self, token: str, event: str, *, quiet: float) -> list[Event]:
@@ -72,7 +83,7 @@ class EventLog:
         with self._changed:
             while self._changed.wait(quiet):
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"{event!r} of {token!r} does not end")
+                    raise Unexpected(f"the handler to stop reporting {event!r}", "more and more")
             return self._matching(token, event)
 
     def _matching(self, token: str, event: str) -> list[Event]:
@@ -84,4 +95,5 @@ class EventLog:
                 event = json.loads(line)
                 with self._changed:
                     self._events.append(event)
+                    self._times.append(time.monotonic())
                     self._changed.notify_all()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from turnout.testing.expectations import quote
 
 __all__ = [
     "BINARY",
@@ -13,13 +17,29 @@ __all__ = [
     "PING",
     "PONG",
     "TEXT",
+    "CloseFrame",
     "Frame",
     "close_payload",
+    "describe_frames",
     "encode_frame",
     "mask",
 ]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+NAMES = {0x0: "continuation", 0x1: "text", 0x2: "binary", 0x8: "close", 0x9: "ping", 0xA: "pong"}
+
+
+class CloseFrame(NamedTuple):
+    """The code and the reason of a close frame; the code of an empty one is None."""
+
+    code: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return "a close frame without a code"
+        reason = f"the reason {quote(self.reason)}" if self.reason else "no reason"
+        return f"a close frame with {self.code} and {reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,27 @@ class Frame:
     rsv2: bool = False
     rsv3: bool = False
     masked: bool = False
+
+    @property
+    def name(self) -> str:
+        """What kind of frame it is, as in "a text frame"."""
+        if self.opcode not in NAMES:
+            return f"a frame with the reserved opcode {self.opcode:#x}"
+        return f"a {NAMES[self.opcode]} frame"
+
+    def __str__(self) -> str:
+        if self.opcode == CLOSE and self.fin and len(self.payload) != 1:
+            code = int.from_bytes(self.payload[:2], "big") if self.payload else None
+            return str(CloseFrame(code, self.payload[2:].decode(errors="backslashreplace")))
+        size = f"{len(self.payload)} byte{'' if len(self.payload) == 1 else 's'}"
+        payload = f": {quote(self.payload)}" if self.payload else ""
+        return f"{self.name} of {size}{self._bits()}{payload}"
+
+    def _bits(self) -> str:
+        bits = [name for name in ("rsv1", "rsv2", "rsv3") if getattr(self, name)]
+        notes = [] if self.fin else ["more to follow"]
+        notes += [f"{', '.join(bits).upper()} set"] if bits else []
+        return f" ({'; '.join(notes)})" if notes else ""
 
 
 def mask(payload: bytes, key: bytes) -> bytes:
@@ -78,3 +119,34 @@ def _encode_length(length: int, mask_bit: int) -> bytes:
     if length < 1 << 16:
         return struct.pack("!BH", mask_bit | 126, length)
     return struct.pack("!BQ", mask_bit | 127, length)
+
+
+def describe_frames(data: bytes) -> Iterator[str]:
+    """Yield in words the frames that begin in `data`, the last of which may be incomplete."""
+    while len(data) >= 2:
+        size, length = _read_length(data)
+        if size > len(data):
+            break
+        masked = bool(data[1] & 0x80)
+        end = size + (4 if masked else 0)
+        payload, rest = data[end : end + length], data[end + length :]
+        frame = _frame(data[0], mask(payload, data[size:end]) if masked else payload)
+        short = f" (its header declares {length})" if length > len(payload) else ""
+        yield f"{frame}{short}{'' if masked else ', not masked'}"
+        data = rest
+    if data:
+        yield f"the beginning of a frame: {data.hex(' ')}"
+
+
+def _frame(first: int, payload: bytes) -> Frame:
+    bits = {name: bool(first & bit) for name, bit in (("rsv1", 64), ("rsv2", 32), ("rsv3", 16))}
+    return Frame(first & 0xF, payload, fin=bool(first & 0x80), **bits)
+
+
+def _read_length(data: bytes) -> tuple[int, int]:
+    """Return how long the header is, without the masking key, and the length that it declares."""
+    length = data[1] & 0x7F
+    if length < 126:
+        return 2, length
+    size = 4 if length == 126 else 10
+    return size, int.from_bytes(data[2:size], "big")

@@ -7,11 +7,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from turnout.headers import Headers
-from turnout.testing.stream import ByteStream, EndOfStream
+from turnout.testing.expectations import Unexpected, Unmet, quote
+from turnout.testing.stream import ByteStream
 
-__all__ = ["HandshakeRequest", "HttpResponse", "accept_key", "read_response"]
+__all__ = ["HandshakeRequest", "HttpResponse", "accept_key", "describe_status", "read_response"]
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
@@ -78,26 +80,46 @@ class HttpResponse:
         """The body as text."""
         return self.body.decode()
 
+    def __str__(self) -> str:
+        fields = [f"{name}: {value}" for name, value in self.headers.fields()]
+        body = [f"body {quote(self.body)}"] if self.body else []
+        return "; ".join([describe_status(self.status), *fields, *body])
+
+
+def describe_status(status: int) -> str:
+    """Return a status with its phrase, as in `403 Forbidden`."""
+    known = {one.value: one.phrase for one in HTTPStatus}
+    return f"{status} {known.get(status, '')}".rstrip()
+
 
 def read_response(stream: ByteStream, *, head_only: bool = False) -> HttpResponse:
     """Read one response: status line, headers and the body that they announce.
 
     Raises `ValueError` for what is not HTTP/1.1. `head_only` leaves the body on the stream.
     """
+    stream.wanted = "an HTTP response"
     head = stream.read_until(b"\r\n\r\n").decode("latin-1")
     status_line, *lines = head.split("\r\n")[:-2]
-    protocol, status, *_ = status_line.split(" ", 2)
-    if protocol not in ("HTTP/1.1", "HTTP/1.0"):
-        raise ValueError(f"not an HTTP response: {status_line!r}")
+    protocol, _, rest = status_line.partition(" ")
+    status = rest[:3]
+    if protocol not in ("HTTP/1.1", "HTTP/1.0") or not status.isdigit():
+        raise NotHttpError("an HTTP response", quote(head))
     headers = Headers.trusted(_split_field(line) for line in lines)
     no_body = head_only or status in ("101", "204", "304")
-    return HttpResponse(int(status), headers, b"" if no_body else _read_body(stream, headers))
+    stream.wanted = "the body of the response"
+    response = HttpResponse(int(status), headers, b"" if no_body else _read_body(stream, headers))
+    stream.note(response)
+    return response
+
+
+class NotHttpError(Unmet, ValueError):
+    """What the server sent is no HTTP response."""
 
 
 def _split_field(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon:
-        raise ValueError(f"not a header line: {line!r}")
+        raise NotHttpError("a header line", quote(line))
     return name, value.strip()
 
 
@@ -115,7 +137,7 @@ def read_chunks(stream: ByteStream) -> Iterator[bytes]:
         size = int(stream.read_until(b"\r\n").split(b";")[0], 16)
         data = stream.read_exactly(size)
         if stream.read_exactly(2) != b"\r\n":
-            raise EndOfStream("a chunk did not end where its size says")
+            raise Unexpected("a chunk to end where its size says", "other bytes there")
         if size == 0:
             return
         yield data

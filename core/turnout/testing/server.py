@@ -17,10 +17,20 @@ from typing import IO, Any, Self, TypeAlias
 from turnout.http import Address
 from turnout.testing.agreed import EVENTS_VARIABLE
 from turnout.testing.client import RawClient
+from turnout.testing.conversation import recording
 from turnout.testing.deadlines import DEADLINE
 from turnout.testing.events import EventLog
+from turnout.testing.expectations import Silence, Unexpected, Unmet
 
-__all__ = ["SUBJECT", "Server", "ServerCommand", "StartError", "StartServer", "Stopped"]
+__all__ = [
+    "SUBJECT",
+    "Server",
+    "ServerCommand",
+    "StartError",
+    "StartServer",
+    "Stopped",
+    "describe_exit",
+]
 
 SUBJECT = "turnout.testing.subject:registry"
 START_DEADLINE = max(20.0, DEADLINE)
@@ -31,11 +41,14 @@ COMPLAINTS = re.compile(
 )
 
 
-class StartError(Exception):
+class StartError(Unmet):
     """The server ended, or said nothing, before it listened."""
 
     def __init__(self, returncode: int | None, stdout: str, stderr: str) -> None:
-        super().__init__(f"the server did not start ({returncode}): {stdout}{stderr}")
+        said = stderr.strip().splitlines()[-1:]
+        what = " and the words ".join([describe_exit(returncode), *map(repr, said)])
+        super().__init__("the server to start and to say where it listens", what)
+        self.args = (f"the server did not start ({returncode}): {stdout}{stderr}",)
         self.returncode = returncode
         self.stdout = stdout
         self.stderr = stderr
@@ -70,9 +83,12 @@ class Stopped:
 
     def check(self) -> None:
         """Raise `AssertionError` unless it ended in order and left nothing undone."""
-        assert self.returncode == 0, f"exit code {self.returncode}: {self.stderr[-2000:]}"
+        if self.returncode != 0:
+            raise Unexpected("the server to end with exit code 0", describe_exit(self.returncode))
         complaint = COMPLAINTS.search(self.stderr)
-        assert complaint is None, f"left behind: {self.stderr[-4000:]}"
+        if complaint is not None:
+            line = next(one for one in self.stderr.splitlines() if complaint[0] in one)
+            raise Unexpected("a server that leaves nothing undone", f"in its log: {line.strip()}")
 
 
 class Server:
@@ -80,14 +96,21 @@ class Server:
 
     def __init__(self, command: ServerCommand, *, timeout: float = START_DEADLINE) -> None:
         self.command = command
+        self._timeout = timeout
+        recorded = recording.get()
+        if recorded is not None:
+            recorded.servers.append(self)
+        self._start()
+
+    def _start(self) -> None:
         self.events: EventLog = EventLog()
         self._output = _Lines()
         self._errors = _Lines()
-        self.process: subprocess.Popen[str] = _start(command, self.events.write_end)
+        self.process: subprocess.Popen[str] = _start(self.command, self.events.write_end)
         self.events.started()
         self._output.read(self.process.stdout)
         self._errors.read(self.process.stderr)
-        self.address: Address = self._wait_until_it_listens(timeout)
+        self.address: Address = self._wait_until_it_listens(self._timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -118,8 +141,11 @@ class Server:
         self.process.send_signal(number)
 
     def wait(self, *, timeout: float = 2 * DEADLINE) -> Stopped:
-        """Return how the server ended, once it has; raise `TimeoutExpired`."""
-        returncode = self.process.wait(timeout)
+        """Return how the server ended, once it has; raise `TimeoutError`."""
+        try:
+            returncode = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Silence("the end of the server's process", timeout) from None
         self._output.join()
         self._errors.join()
         self.events.close()
@@ -136,21 +162,42 @@ class Server:
             self.process.kill()
         self.wait()
 
+    def restart(self) -> None:
+        """Replace the process by a fresh one, however it does; raise `StartError`."""
+        self.kill()
+        self._start()
+
     def _wait_until_it_listens(self, timeout: float) -> Address:
         try:
             found = LISTENING.search(self._output.wait_for(LISTENING, timeout))
         except TimeoutError:
+            returncode = self._exit_code()
             self.kill()
-            error = StartError(self.process.returncode, self._output.text, self.log)
-            raise error from None
+            raise StartError(returncode, self._output.text, self.log) from None
         assert found is not None
         scheme, host, port, path = found.groups()
         self.secure: bool = scheme == "wss"
         return path or (host.strip("[]"), int(port))
 
+    def _exit_code(self) -> int | None:
+        """Return how the process has ended, or None for one that goes on and says nothing."""
+        try:
+            return self.process.wait(DEADLINE if self._output.ended else 0)
+        except subprocess.TimeoutExpired:
+            return None
+
 
 StartServer: TypeAlias = Callable[..., Server]
 """The type of the plugin's `start_server` fixture."""
+
+
+def describe_exit(returncode: int | None) -> str:
+    """Return how a process has ended, in words; None is one that has not."""
+    if returncode is None:
+        return "a process that runs and does not say so"
+    if returncode < 0:
+        return f"its death by {signal.Signals(-returncode).name}"
+    return f"exit code {returncode}"
 
 
 def _start(command: ServerCommand, events: int) -> subprocess.Popen[str]:
@@ -186,6 +233,12 @@ class _Lines:
         with self._changed:
             return "".join(self._text)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process has closed it."""
+        with self._changed:
+            return self._ended
+
     def read(self, source: IO[str] | None) -> None:
         """Begin to read."""
         self._thread = threading.Thread(target=self._read, args=(source,), daemon=True)
@@ -202,7 +255,7 @@ class _Lines:
         with self._changed:
             while not pattern.search(text := "".join(self._text)):
                 if self._ended or not self._changed.wait(deadline - time.monotonic()):
-                    raise TimeoutError(f"no {pattern.pattern!r} in {text!r}")
+                    raise Silence(f"a line like {pattern.pattern!r} in what it writes", timeout)
             return text
 
     def _read(self, source: IO[str]) -> None:

@@ -9,19 +9,22 @@ from types import TracebackType
 from typing import Self
 
 from turnout.http import Address
+from turnout.testing.conversation import Conversation, recording
 from turnout.testing.deadlines import DEADLINE
+from turnout.testing.expectations import EndOfStream, Reset, Silence
 
 __all__ = ["ByteStream", "EndOfStream"]
 
 READ_SIZE = 65536
 
 
-class EndOfStream(ConnectionError):
-    """The server ended the connection where more bytes were expected."""
-
-
 class ByteStream:
-    """A TCP, TLS or Unix connection; each call raises `TimeoutError` after `timeout` seconds."""
+    """A TCP, TLS or Unix connection; each call raises `TimeoutError` after `timeout` seconds.
+
+    `wanted` says in errors what it is that is being read.
+    """
+
+    wanted: str = "more bytes"
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class ByteStream:
     ) -> None:
         self.timeout = timeout
         self.buffer: bytearray = bytearray()
+        self.conversation: Conversation | None = _begin_conversation()
         self.socket: socket.socket = _connect(address, timeout, receive_buffer)
         if tls is not None:
             name = "localhost" if isinstance(address, str) else address[0]
@@ -51,6 +55,8 @@ class ByteStream:
 
     def write(self, data: bytes) -> None:
         """Write all of `data`."""
+        if self.conversation is not None:
+            self.conversation.sent(data)
         self.socket.settimeout(self.timeout)
         self.socket.sendall(data)
 
@@ -91,6 +97,11 @@ class ByteStream:
         except (EndOfStream, ConnectionResetError, BrokenPipeError):
             return self._take(len(self.buffer))
 
+    def note(self, what: object) -> None:
+        """Enter what was read into the conversation, if that is recorded."""
+        if self.conversation is not None:
+            self.conversation.received(what)
+
     def has_data(self, timeout: float) -> bool:
         """Tell whether a byte, or the end, comes within `timeout` seconds."""
         if self.buffer:
@@ -119,17 +130,32 @@ class ByteStream:
     def _receive(self, deadline: float) -> None:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError(f"nothing came; read so far: {bytes(self.buffer[:80])!r}")
+            raise Silence(self.wanted, self.timeout, self.buffer)
         self.socket.settimeout(left)
-        data = self.socket.recv(READ_SIZE)
+        try:
+            data = self.socket.recv(READ_SIZE)
+        except TimeoutError:
+            raise Silence(self.wanted, self.timeout, self.buffer) from None
+        except ConnectionResetError:
+            self.note("a reset of the connection")
+            raise Reset(self.wanted, self.buffer) from None
         if not data:
-            raise EndOfStream(f"the server ended the connection after {bytes(self.buffer[:80])!r}")
+            self.note("the end of the connection")
+            raise EndOfStream(self.wanted, self.buffer)
         self.buffer += data
 
     def _take(self, size: int) -> bytes:
         data = bytes(self.buffer[:size])
         del self.buffer[:size]
         return data
+
+
+def _begin_conversation() -> Conversation | None:
+    recorded = recording.get()
+    if recorded is None:
+        return None
+    recorded.conversations.append(Conversation())
+    return recorded.conversations[-1]
 
 
 def _connect(address: Address, timeout: float, receive_buffer: int | None) -> socket.socket:

@@ -1,0 +1,64 @@
+"""What a test of the suite expected and what it met, in words that need no Python."""
+
+from __future__ import annotations
+
+__all__ = ["EndOfStream", "Reset", "Silence", "Unexpected", "Unmet", "quote"]
+
+QUOTED = 60
+"""How many characters or bytes of a payload a message shows."""
+
+
+class Unmet(Exception):
+    """What was expected did not come; `expected` and `got` are phrases, as in "a text frame"."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"expected {expected}, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+class Unexpected(Unmet, AssertionError):
+    """The server did something else."""
+
+
+class EndOfStream(Unmet, ConnectionError):
+    """The server ended the connection where more bytes were expected."""
+
+    def __init__(self, expected: str, buffered: bytes | bytearray = b"") -> None:
+        super().__init__(expected, f"the end of the connection{_after(buffered)}")
+
+
+class Reset(Unmet, ConnectionResetError):
+    """The server cut the connection where more bytes were expected."""
+
+    def __init__(self, expected: str, buffered: bytes | bytearray = b"") -> None:
+        super().__init__(expected, f"a reset of the connection{_after(buffered)}")
+
+
+class Silence(Unmet, TimeoutError):
+    """The server said nothing, or not enough, for as long as the client waits."""
+
+    def __init__(self, expected: str, seconds: float, buffered: bytes | bytearray = b"") -> None:
+        super().__init__(expected, f"nothing for {seconds:g} seconds{_after(buffered)}")
+
+
+def _after(buffered: bytes | bytearray) -> str:
+    return f" after {quote(bytes(buffered))}" if buffered else ""
+
+
+def quote(data: str | bytes, limit: int = QUOTED) -> str:
+    """Return the beginning of a payload: as text where it is text, in hexadecimal where not."""
+    text = data if isinstance(data, str) else _as_text(data, limit)
+    if text is None:
+        return bytes(data[:limit]).hex(" ") + (" …" if len(data) > limit else "")  # type: ignore[arg-type]  # bytes, as they are no text
+    return repr(text[:limit]) + ("…" if len(data) > limit else "")
+
+
+def _as_text(data: bytes, limit: int) -> str | None:
+    try:
+        text = data[:limit].decode()
+    except UnicodeDecodeError as error:
+        if error.end < limit or error.end < len(data[:limit]):
+            return None
+        text = data[: error.start].decode()  # the limit has cut a character
+    return text if all(one.isprintable() or one in "\r\n\t" for one in text) else None
