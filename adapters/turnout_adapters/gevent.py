@@ -10,36 +10,25 @@ pywsgi's bookkeeping spans it: the pool counts it, the access log tells of it at
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Callable, Iterable
-from contextvars import copy_context
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
-from turnout.capabilities import Capabilities
-from turnout.drive import drive
-from turnout.errors import ConfigurationError, ConnectionClosed
-from turnout.protocol.connection import StandardConnection
-from turnout.service import WebSocketService
-from turnout.strategy import RequestUpgradeStrategy, Upgrade
+from turnout.errors import ConfigurationError
+from turnout_adapters.gevent_wsgi import GeventWsgiApplication, GeventWsgiStrategy
 from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest, handler_of
-from turnout_adapters.pywsgi_response import PywsgiResponse, Upgraded
-from turnout_compat.gevent_runtime import GeventRuntime
+from turnout_adapters.pywsgi_response import PywsgiResponse
+from turnout_adapters.wsgi import Environ, StartResponse, WsgiApplication
 
 if TYPE_CHECKING:
-    from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
 
 __all__ = ["GeventApplication", "GeventStrategy", "mount"]
 
-log = logging.getLogger("turnout.gevent")
 
-WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-class GeventStrategy(RequestUpgradeStrategy):
+class GeventStrategy(GeventWsgiStrategy):
     """The standard driver on pywsgi.
 
     `configure` takes the keywords of `pywsgi.WSGIServer`: `spawn` (a pool, or how many connections
@@ -48,9 +37,7 @@ class GeventStrategy(RequestUpgradeStrategy):
     """
 
     name: ClassVar[str] = "gevent"
-    runtime: ClassVar[str] = "gevent"
     distribution: ClassVar[str | None] = "gevent"
-    capabilities: ClassVar[Capabilities] = Capabilities()
     native_handler_class: ClassVar[type[WSGIHandler]] = WSGIHandler
 
     def __init__(self) -> None:
@@ -77,38 +64,6 @@ class GeventStrategy(RequestUpgradeStrategy):
                 )
         self.native_settings.update(native)
         return self
-
-    async def upgrade(
-        self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
-    ) -> None:
-        """Write the 101 and give the socket to the standard driver.
-
-        The application runs the session when the handshake has returned: a greenlet keeps, and
-        copies at every switch, the C stack of each coroutine that awaits another.
-        """
-        assert isinstance(request, PywsgiRequest)
-        assert isinstance(response, PywsgiResponse)
-        transport, early = response.switch(upgrade.response_headers, self.native_of(request))
-        connection = StandardConnection(
-            transport,
-            upgrade.options,
-            upgrade.deflate,
-            partial=upgrade.handler.partial,
-            early_data=early,
-        )
-        transport.begin(connection)
-        response.upgraded = Upgraded(upgrade, connection, transport)
-
-    def native_of(self, request: PywsgiRequest) -> Any:
-        """Return what becomes `session.native`."""
-        return request.socket
-
-    def run(self, upgraded: Upgraded) -> None:
-        """Run a session in the calling greenlet; returns when it is over."""
-        try:
-            drive(upgraded.upgrade.run(upgraded.connection))
-        finally:
-            upgraded.transport.release()
 
     def application(
         self, registry: WebSocketHandlerRegistry, app: WsgiApplication | None = None
@@ -138,7 +93,7 @@ def _combine(mixin: type[WSGIHandler], handler_class: type[WSGIHandler]) -> type
     return cast("type[WSGIHandler]", type(handler_class.__name__, (mixin, handler_class), {}))
 
 
-class GeventApplication:
+class GeventApplication(GeventWsgiApplication):
     """A WSGI application that serves a registry on pywsgi, and leaves other requests to `app`.
 
     `service` holds the sessions. Call `drain` when the server stops, or hand the server to
@@ -151,53 +106,19 @@ class GeventApplication:
         strategy: GeventStrategy,
         app: WsgiApplication | None = None,
     ) -> None:
-        self._strategy = strategy
-        self.runtime = GeventRuntime()
-        self.service = WebSocketService(registry, strategy, self.runtime)
+        super().__init__(registry, strategy, app)
         self.handler_class: type[WSGIHandler] = self._extend(strategy.handler_class)
         """For a server whose middlewares wrap `start_response`: see `PywsgiHandler`."""
-        self._app = app
 
     def _extend(self, handler_class: type[WSGIHandler]) -> type[WSGIHandler]:
         return _combine(PywsgiHandler, handler_class)
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Answer one request; returns when its session, if it became one, is over."""
+    def views_of(
+        self, environ: Environ, start_response: StartResponse
+    ) -> tuple[PywsgiRequest, Callable[[], PywsgiResponse]]:
+        """Return the views of pywsgi's request and of its response."""
         request = PywsgiRequest(environ, handler_of(environ, start_response))
-        if self._app is not None and not self.takes(request):
-            return self._app(environ, start_response)
-        response = PywsgiResponse(request, start_response, self.runtime)
-        # A context of its own: a greenlet of pywsgi serves one request after the other.
-        copy_context().run(self._serve, request, response)
-        return ()
-
-    def _serve(self, request: PywsgiRequest, response: PywsgiResponse) -> None:
-        drive(self._answer(request, response))
-        if response.upgraded is not None:
-            self._strategy.run(response.upgraded)
-
-    def takes(self, request: PywsgiRequest) -> bool:
-        """Tell whether this answers a request; else the host's own application does."""
-        return self._app is None or self.service.claims(request)
-
-    async def _answer(self, request: PywsgiRequest, response: PywsgiResponse) -> None:
-        try:
-            if not await self.service.handle(request, response):
-                await response.send(404, [("Content-Type", "text/plain")], b"Not Found")
-        except ConnectionClosed:
-            log.debug("the client went before it was answered")
-            response.abandon()
-        finally:
-            response.release()
-
-    def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
-        """Refuse new sessions, close all, and return when they are over; any thread may call it.
-
-        See `WebSocketService.drain`.
-        """
-        self.runtime.call_blocking(self.service.drain(timeout, code, reason))
+        return request, lambda: PywsgiResponse(request, start_response, self.runtime)
 
     def drain_on_stop(self, server: WSGIServer) -> Self:
         """Have `server.stop()`, and so the end of `serve_forever`, drain before it kills anything.

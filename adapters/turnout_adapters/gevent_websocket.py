@@ -27,9 +27,10 @@ from geventwebsocket.websocket import MSG_ALREADY_CLOSED, MSG_SOCKET_DEAD, WebSo
 
 from turnout.errors import ConnectionClosed, UsageError
 from turnout.messages import BinaryMessage, PingMessage, PongMessage, TextMessage
-from turnout_adapters.gevent import GeventApplication, GeventStrategy, WsgiApplication
+from turnout_adapters.gevent import GeventApplication, GeventStrategy
+from turnout_adapters.gevent_wsgi import Upgraded
 from turnout_adapters.pywsgi import PywsgiHandler, PywsgiRequest
-from turnout_adapters.pywsgi_response import Upgraded
+from turnout_adapters.wsgi import WsgiApplication
 
 if TYPE_CHECKING:
     from turnout.messages import Message
