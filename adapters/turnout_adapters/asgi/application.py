@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from turnout.errors import ConfigurationError, ConnectionClosed
+from turnout.errors import ConfigurationError, ConnectionClosed, UsageError
 from turnout.service import WebSocketService
 from turnout_adapters.asgi.lifespan import Lifespan
 from turnout_adapters.asgi.receiver import Receiver
@@ -16,7 +16,7 @@ from turnout_compat.asyncio_runtime import AsyncioRuntime
 
 if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
-    from turnout_adapters.asgi.types import AsgiApp, Receive, Scope, Send
+    from turnout_adapters.asgi.types import AsgiApp, Event, Receive, Scope, Send
 
 __all__ = ["AsgiApplication", "mount"]
 
@@ -54,6 +54,13 @@ class AsgiApplication:
         else:
             raise ConfigurationError(f"turnout serves no scope of type {scope['type']!r}")
 
+    def claims(self, scope: Scope) -> bool:
+        """Tell whether this answers a scope itself, and does not leave it to the application."""
+        return self._claims(AsgiRequest(scope, Receiver(_receive_nothing)))
+
+    def _claims(self, request: AsgiRequest) -> bool:
+        return self._app is None or self.service.claims(request)
+
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is self._loop:
             return
@@ -67,7 +74,8 @@ class AsgiApplication:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         receiver = Receiver(receive)
         request = AsgiRequest(scope, receiver)
-        if self._app is not None and not self.service.claims(request):
+        if not self._claims(request):
+            assert self._app is not None
             await self._app(scope, receive, send)
             return
         response = AsgiResponse(scope, receiver, send)
@@ -79,6 +87,10 @@ class AsgiApplication:
             pass  # the client went; there is nobody to tell
         finally:
             await receiver.release()
+
+
+async def _receive_nothing() -> Event:
+    raise UsageError("this request is only looked at")
 
 
 def mount(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from turnout.errors import BodyTooLargeError
 from turnout.headers import Headers
 from turnout.http import ServerHttpRequest
+from turnout_adapters.asgi.takeover import takeover_host
 
 if TYPE_CHECKING:
     from turnout.http import Address
@@ -42,6 +43,9 @@ class AsgiRequest(ServerHttpRequest):
         """The method; of a WebSocket over HTTP/2 or 3, CONNECT (RFC 8441)."""
         if self.native["type"] == "http":
             return self.native["method"].upper()  # type: ignore[no-any-return]  # a str by the spec
+        host = takeover_host(self.native)
+        if host is not None:
+            return host.method
         return "GET" if self.http_version.startswith("1") else "CONNECT"
 
     @property
@@ -87,7 +91,7 @@ class AsgiRequest(ServerHttpRequest):
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in self.native["headers"]
             )
-            if self.native["type"] == "websocket":
+            if self.native["type"] == "websocket" and takeover_host(self.native) is None:
                 self._complete(self._headers)
         return self._headers
 

@@ -8,6 +8,7 @@ from turnout.capabilities import Capabilities
 from turnout.errors import ConfigurationError
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.asgi.connection import AsgiConnection
+from turnout_adapters.asgi.takeover import takeover_host
 
 if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
@@ -34,7 +35,15 @@ class AsgiStrategy(RequestUpgradeStrategy):
     async def upgrade(
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
     ) -> None:
-        """Accept, and run the session over the events of the scope."""
+        """Accept, and run the session over the events of the scope.
+
+        A host that has turnout's own driver gives its connection away instead.
+        """
+        host = takeover_host(request.native)
+        if host is not None:
+            response.started = True
+            await upgrade.run(host.take_over(upgrade))
+            return
         await cast("AsgiResponse", response).accept(upgrade.response_headers)
         connection = AsgiConnection(
             cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade.options

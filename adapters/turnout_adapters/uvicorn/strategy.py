@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from turnout.capabilities import Capabilities
+from turnout.errors import ConfigurationError
 from turnout_adapters.asgi.strategy import AsgiStrategy
+from turnout_adapters.asgi.takeover import takeover_host
 from turnout_adapters.uvicorn.settings import BY_TURNOUT, uvicorn_settings
 from turnout_compat.native_settings import check_native_settings
 
 if TYPE_CHECKING:
+    from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
+    from turnout.strategy import Upgrade
 
 __all__ = [
     "UvicornSansioStrategy",
+    "UvicornStandardStrategy",
     "UvicornStrategy",
     "UvicornWebsocketsStrategy",
     "UvicornWsprotoStrategy",
@@ -28,8 +34,11 @@ class UvicornStrategy(AsgiStrategy):
 
     name: ClassVar[str] = "uvicorn"
     distribution: ClassVar[str | None] = "uvicorn"
-    websocket_implementation: ClassVar[Any] = "auto"
-    """What uvicorn calls `ws`: a name of its own, or a protocol class."""
+    websocket_implementation: ClassVar[str] = "auto"
+    """What uvicorn calls `ws`: a name of its own, or where a protocol class is imported from."""
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        deflate=False, partial_messages=False, partial_send=False, early_bytes=False
+    )
 
     def __init__(self) -> None:
         self.native_settings: dict[str, Any] = {}
@@ -47,25 +56,53 @@ class UvicornStrategy(AsgiStrategy):
         serve(registry, settings, self)
 
 
+class UvicornStandardStrategy(UvicornStrategy):
+    """turnout's own driver, as uvicorn's WebSocket protocol.
+
+    In an application of yours, run uvicorn with
+    `--ws turnout_adapters.uvicorn:WebSocketProtocol`; a handshake on another one is answered 500.
+    uvicorn drops frames that come together with the request.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(early_bytes=False)
+    websocket_implementation: ClassVar[str] = "turnout_adapters.uvicorn:WebSocketProtocol"
+
+    async def upgrade(
+        self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
+    ) -> None:
+        """Take the connection over."""
+        if takeover_host(request.native) is None:
+            raise ConfigurationError(
+                "the standard strategy of uvicorn needs turnout's driver in uvicorn: run it with"
+                " --ws turnout_adapters.uvicorn:WebSocketProtocol"
+            )
+        await super().upgrade(request, response, upgrade)
+
+
 class UvicornSansioStrategy(UvicornStrategy):
     """uvicorn's default: the sans-I/O core of the package websockets."""
 
-    websocket_implementation: ClassVar[Any] = "websockets-sansio"
+    websocket_implementation: ClassVar[str] = (
+        "turnout_compat.uvicorn_frames:GuardedSansioProtocol"
+    )
 
 
 class UvicornWebsocketsStrategy(UvicornStrategy):
     """The legacy server of the package websockets, which uvicorn has deprecated."""
 
-    websocket_implementation: ClassVar[Any] = "websockets"
+    websocket_implementation: ClassVar[str] = "websockets"
 
 
 class UvicornWsprotoStrategy(UvicornStrategy):
     """wsproto, as uvicorn drives it."""
 
-    websocket_implementation: ClassVar[Any] = "wsproto"
+    websocket_implementation: ClassVar[str] = (
+        "turnout_compat.uvicorn_frames:GuardedWsprotoProtocol"
+    )
 
 
 UvicornStrategy.variants = {
+    "standard": UvicornStandardStrategy,
     "websockets-sansio": UvicornSansioStrategy,
     "websockets": UvicornWebsocketsStrategy,
     "wsproto": UvicornWsprotoStrategy,

@@ -12,8 +12,8 @@ import contextlib
 import logging
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, cast
 
 import h11
 
@@ -54,6 +54,10 @@ class HttpExchange(asyncio.Protocol):
         """False for the answer to HEAD."""
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self.task: asyncio.Task[None] | None = None
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run the answer to a request."""
+        return self._loop.create_task(coroutine)
 
     @abstractmethod
     async def answer(self, event: h11.Request) -> None:
@@ -126,7 +130,7 @@ class HttpExchange(asyncio.Protocol):
             self._stop_timer()
             self._body_ended = False
             self.expects_body = event.method != b"HEAD"
-            self.task = self._loop.create_task(self._run(event))
+            self.task = self.start(self._run(event))
         elif isinstance(event, h11.Data):
             self._body.append(bytes(event.data))
             self._body_size += len(event.data)
@@ -207,7 +211,7 @@ class HttpExchange(asyncio.Protocol):
     @property
     def gone(self) -> bool:
         """True when nothing more can be written; known before `lost` is."""
-        return self.lost.done() or self.transport.is_closing()
+        return self._ending or self.lost.done() or self.transport.is_closing()
 
     @property
     def is_last(self) -> bool:
@@ -250,7 +254,7 @@ class HttpExchange(asyncio.Protocol):
 
     def switch(self, headers: list[tuple[str, str]]) -> tuple[asyncio.Transport, bytes]:
         """Send the 101 and leave; return the transport and what came after the request."""
-        if self.lost.done():
+        if self.gone:
             raise ConnectionClosed(NO_CLOSE_FRAME)
         encoded = [(n.encode("ascii"), v.encode("latin-1")) for n, v in headers]
         self.send(
