@@ -6,7 +6,6 @@ import errno
 import logging
 import signal
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,11 +19,10 @@ from greenlet import getcurrent
 
 from turnout.errors import ConfigurationError
 from turnout.handshake.redaction import redact
+from turnout_compat.gevent_servers import PatientStreamServer, RunningRequests
 from turnout_compat.gevent_transport import address_of
 
 if TYPE_CHECKING:
-    from greenlet import greenlet
-
     from turnout.http import Address
     from turnout.serving import ServerSettings
     from turnout_adapters.gevent import GeventApplication
@@ -94,17 +92,15 @@ def _termination() -> Iterator[gevent.event.Event]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-class PatientServer(WSGIServer):
+class PatientServer(PatientStreamServer, WSGIServer):
     """A pywsgi server that knows which connections are idle and which are being answered."""
 
     def __init__(self, listener: Any, application: GeventApplication, **keywords: Any) -> None:
         self.turnout = application
-        self.waiting: set[greenlet] = set()
-        self.answering: set[greenlet] = set()
-        self.all_answered = gevent.event.Event()
+        self.requests = RunningRequests()
         self.is_stopping = False
         self.head_timeout = application.service.registry.options.handshake_timeout
-        super().__init__(listener, application, **keywords)
+        WSGIServer.__init__(self, listener, application, **keywords)
 
     @property
     def bound_address(self) -> Address:
@@ -113,39 +109,13 @@ class PatientServer(WSGIServer):
         assert address is not None
         return address
 
-    def shake_hands(self, client_socket: Any) -> Any:
-        """Return a socket that speaks TLS."""
-        return cast("Any", self).wrap_socket(client_socket, **(self.ssl_args or {}))
-
-    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:
-        """Shake hands for TLS within the time of a request; a peer that cannot is let go."""
-        try:
-            # An OSError, as gevent's TLS socket closes itself for those only.
-            with gevent.Timeout(self.head_timeout, TimeoutError):
-                tls_socket = self.shake_hands(client_socket)
-        except OSError as error:
-            log.debug("no TLS with %s: %s", address, error)
-            return None
-        with tls_socket:
-            return self.handle(tls_socket, address)
-
     def drain(self) -> None:
         """Stop accepting, drain the sessions, let running requests end, then cut the rest."""
         self.is_stopping = True
         self.close()
-        gevent.killall(list(self.waiting), block=False)
-        limit = self.turnout.service.registry.options.close_timeout
-        latest = time.monotonic() + limit
-        self.turnout.drain()
-        self._wait_until_answered(latest - time.monotonic())
-        gevent.killall(list(self.answering), block=False)
-        self._wait_until_answered(limit)
-
-    def _wait_until_answered(self, seconds: float) -> None:
-        with suppress(RequestTimedOut), gevent.Timeout(max(0.0, seconds), RequestTimedOut):
-            while self.answering:
-                self.all_answered.clear()
-                self.all_answered.wait()
+        self.requests.finish(
+            self.turnout.drain, self.turnout.service.registry.options.close_timeout
+        )
 
 
 class RequestTimedOut(BaseException):
@@ -164,8 +134,8 @@ class TimedHandler(WSGIHandler):
         """Read and answer one request; end the connection when it does not come."""
         if self.patient.is_stopping:
             return None
-        current = getcurrent()
-        self.patient.waiting.add(current)
+        current = cast("Any", getcurrent())
+        self.patient.requests.waits(lambda: current.kill(block=False))
         self._limit = gevent.Timeout.start_new(self.patient.head_timeout, RequestTimedOut)
         try:
             return super().handle_one_request()
@@ -173,17 +143,12 @@ class TimedHandler(WSGIHandler):
             return None
         finally:
             self._limit.close()
-            self.patient.waiting.discard(current)
-            self.patient.answering.discard(current)
-            if not self.patient.answering:
-                self.patient.all_answered.set()
+            self.patient.requests.ends()
 
     def get_environ(self) -> dict[str, Any]:
         """Return the environ; the request has arrived."""
         self._limit.close()
-        current = getcurrent()
-        self.patient.waiting.discard(current)
-        self.patient.answering.add(current)
+        self.patient.requests.answers()
         return super().get_environ()
 
     def format_request(self) -> str:

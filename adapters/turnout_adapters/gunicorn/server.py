@@ -204,7 +204,11 @@ class ServingWorker(Worker):
 
     def run(self) -> None:
         """Serve until the end."""
+        self.tell_ready()
+        super().run()
+
+    def tell_ready(self) -> None:
+        """Tell the arbiter that this worker accepts connections."""
         readiness = cast("ServedApplication", self.app).readiness
         if readiness is not None:  # else another worker has been the first
             readiness.tell()
-        super().run()

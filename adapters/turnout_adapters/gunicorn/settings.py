@@ -19,23 +19,25 @@ REPLACED = {
     "keyfile": "tls_key of ServerSettings",
     "worker_class": "the engine: there is one for each worker class",
 }
-WITHOUT_EFFECT = frozenset({
-    "chdir",
-    "check_config",
-    "config",
-    "daemon",
-    "paste",
-    "preload_app",
-    "print_config",
-    "pythonpath",
-    "raw_paste_global_conf",
-    "reload",
-    "reload_engine",
-    "reload_extra_files",
-    "reuse_port",
-    "spew",
-    "wsgi_app",
-})
+WITHOUT_EFFECT = frozenset(
+    {
+        "chdir",
+        "check_config",
+        "config",
+        "daemon",
+        "paste",
+        "preload_app",
+        "print_config",
+        "pythonpath",
+        "raw_paste_global_conf",
+        "reload",
+        "reload_engine",
+        "reload_extra_files",
+        "reuse_port",
+        "spew",
+        "wsgi_app",
+    }
+)
 """What gunicorn's own command line sees to, and what concerns how it finds an application."""
 
 

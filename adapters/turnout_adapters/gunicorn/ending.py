@@ -1,0 +1,63 @@
+"""Draining at the end of a worker of gunicorn's, for an application that its command line runs.
+
+gunicorn tells an application nothing of the end. But a worker is found by its signal handlers, and
+while it runs and while it ends it calls its own `notify` once a second.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from gunicorn.workers.base import Worker
+
+__all__ = ["WorkerEnd"]
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+class WorkerEnd:
+    """Calls back when the worker of this process has been told to end, or ends by itself.
+
+    At once for a signal; within a second for any other reason (`max_requests`, a reload).
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._notify = worker.notify
+        self._callbacks: list[Callable[[], object]] = []
+        cast("Any", worker).notify = self._notify_and_look
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.getsignal(number) for number in SIGNALS}
+            for number in SIGNALS:
+                signal.signal(number, self._received)
+
+    @classmethod
+    def of_this_process(cls) -> WorkerEnd | None:
+        """Return the end of the worker that this process runs; None if it runs none (yet)."""
+        owner = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        if isinstance(owner, Worker):
+            return cls(owner)
+        return owner if isinstance(owner, cls) else None
+
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once, in a signal handler or in the worker's main loop: never block."""
+        self._callbacks.append(callback)
+
+    def _received(self, number: int, frame: Any) -> None:
+        self._call()
+        handler = self._previous[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, frame)
+
+    def _notify_and_look(self) -> None:
+        self._notify()
+        if not self._worker.alive:
+            self._call()
+
+    def _call(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
