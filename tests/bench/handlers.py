@@ -1,0 +1,51 @@
+"""The echo that every benchmark measures: each shape of handler in each colour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from turnout import Deflate, TextWebSocketHandler, WebSocketHandlerRegistry, WebSocketOptions
+
+LARGEST = 64 * 1024 * 1024
+OPTIONS = WebSocketOptions(
+    max_connections=None, max_text_size=LARGEST, max_binary_size=LARGEST, max_total_size=LARGEST
+)
+
+
+class AsyncEcho(TextWebSocketHandler):
+    async def handle_text_message(self, session: Any, message: Any) -> None:
+        await session.send(message)
+
+    handle_binary_message = handle_text_message
+
+
+class PlainEcho(TextWebSocketHandler):
+    def handle_text_message(self, session: Any, message: Any) -> None:
+        session.send(message)
+
+    handle_binary_message = handle_text_message
+
+
+async def async_stream(session: Any) -> None:
+    async for message in session:
+        await session.send(message)
+
+
+def plain_stream(session: Any) -> None:
+    for message in session:
+        session.send(message)
+
+
+def echo_registry(options: WebSocketOptions) -> WebSocketHandlerRegistry:
+    """Return a registry with an echo for each shape and colour."""
+    registry = WebSocketHandlerRegistry(options=options)
+    registry.add_handler(AsyncEcho(), "/async/callback")
+    registry.add_handler(PlainEcho(), "/plain/callback")
+    registry.websocket("/async/stream")(async_stream)
+    registry.websocket("/plain/stream")(plain_stream)
+    return registry
+
+
+registry = echo_registry(OPTIONS)
+deflating = echo_registry(replace(OPTIONS, compression=Deflate()))

@@ -1,0 +1,243 @@
+"""The load: many connections, each with so many messages in flight, from one thread on one core.
+
+It parses nothing but lengths, so that it costs less than any server under it; `raw` shows how
+fast it can be. Requests are canned, and so are messages; replies are counted by their bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from turnout.testing.frames import BINARY, TEXT, encode_frame
+
+__all__ = ["Connection", "Load", "Window", "cpu_seconds", "handshake", "memory", "open_connections"]
+
+Port: TypeAlias = int
+READ_SIZE = 1 << 20
+DEADLINE = 30.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_DEFLATE = (
+    "permessage-deflate; client_max_window_bits"
+    "; client_no_context_takeover; server_no_context_takeover"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a client sends: messages of `size` bytes, `in_flight` at once on each connection."""
+
+    connections: int = 64
+    in_flight: int = 1
+    size: int = 125
+    kind: str = "text"
+    deflate: bool = False
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        size = f"{self.size} B" if self.size < 1024 else f"{self.size // 1024} KiB"
+        deflate = " deflate" if self.deflate else ""
+        together = f"{self.connections} connections, {self.in_flight} in flight"
+        return f"{together}, {size} {self.kind}{deflate}"
+
+    @property
+    def message(self) -> bytes:
+        """The frame of one message, masked, compressed where that was agreed."""
+        payload = (b"turnout " * (self.size // 8 + 1))[: self.size]
+        opcode = TEXT if self.kind == "text" else BINARY
+        if self.deflate:
+            import zlib
+
+            squeeze = zlib.compressobj(1, zlib.DEFLATED, -12, 5)
+            payload = squeeze.compress(payload) + squeeze.flush(zlib.Z_SYNC_FLUSH)
+            return encode_frame(opcode, payload[:-4], rsv=4)
+        return encode_frame(opcode, payload)
+
+
+def handshake(path: str, *, deflate: bool = False) -> bytes:
+    """Return a request for an upgrade."""
+    fields = [
+        f"GET {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version: 13",
+        *([f"Sec-WebSocket-Extensions: {_DEFLATE}"] if deflate else []),
+    ]
+    return "\r\n".join([*fields, "", ""]).encode()
+
+
+@dataclass(slots=True)
+class Connection:
+    """One open WebSocket; its socket does not block."""
+
+    socket: socket.socket
+    replies: int = 0
+    owed: int = 0
+    unsent: bytes | memoryview = b""
+    sent_at: deque[float] = field(default_factory=deque)
+
+    def send(self, data: bytes | memoryview) -> bool:
+        """Send what the kernel takes; tell whether that was all."""
+        try:
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        self.unsent = memoryview(data)[sent:] if sent < len(data) else b""
+        return not self.unsent
+
+
+def connect(port: Port, request: bytes) -> Connection:
+    """Return a connection whose 101 has come; raise `ConnectionError` for any other answer."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(request)
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = sock.recv(4096)
+        head += data
+        if not data or not head.startswith(b"HTTP/1.1 101 "[: len(head)]):
+            sock.close()
+            raise ConnectionError(f"not upgraded: {head!r}")
+    if b"permessage-deflate" in request and b"permessage-deflate" not in head:
+        sock.close()
+        raise ConnectionError("permessage-deflate was not agreed")
+    sock.setblocking(False)
+    return Connection(sock)
+
+
+@contextmanager
+def open_connections(port: Port, path: str, load: Load) -> Iterator[list[Connection]]:
+    """Open the connections of a load; close them afterwards."""
+    request = handshake(path, deflate=load.deflate)
+    connections: list[Connection] = []
+    try:
+        connections.extend(connect(port, request) for _ in range(load.connections))
+        yield connections
+    finally:
+        for connection in connections:
+            connection.socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened in a stretch of time."""
+
+    messages: int
+    seconds: float
+    server_cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Messages per second."""
+        return self.messages / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of the server's processor for each message."""
+        return self.server_cpu / max(1, self.messages) * 1e6
+
+
+class Echo:
+    """Keeps the messages of a load in flight on open connections."""
+
+    def __init__(self, connections: list[Connection], load: Load) -> None:
+        self._message = load.message
+        self._in_flight = load.in_flight
+        self._connections = {each.socket.fileno(): each for each in connections}
+        self._poll = select.epoll()
+        self._length = 0
+        for number in self._connections:
+            self._poll.register(number, select.EPOLLIN)
+
+    def begin(self) -> None:
+        """Learn the length of a reply, then send the first messages."""
+        first = next(iter(self._connections.values()))
+        self._length = self._length_of_reply(first)
+        for connection in self._connections.values():
+            self._send(connection, self._in_flight)
+
+    def run(self, seconds: float, cpu: Callable[[], float]) -> Window:
+        """Echo for so long."""
+        before, cpu_before = self._replies, cpu()
+        began = now = time.perf_counter()
+        while now - began < seconds:
+            for number, events in self._poll.poll(0.1):
+                self._serve(self._connections[number], events)
+            now = time.perf_counter()
+        return Window(self._replies - before, now - began, cpu() - cpu_before)
+
+    def close(self) -> None:
+        """Forget the connections; they stay open."""
+        self._poll.close()
+
+    @property
+    def _replies(self) -> int:
+        return sum(each.replies for each in self._connections.values())
+
+    def _serve(self, connection: Connection, events: int) -> None:
+        if events & select.EPOLLOUT and connection.send(connection.unsent):
+            self._poll.modify(connection.socket.fileno(), select.EPOLLIN)
+        if not events & ~select.EPOLLOUT:
+            return
+        data = connection.socket.recv(READ_SIZE)
+        if not data:
+            raise ConnectionError("the server ended a connection")
+        count, connection.owed = divmod(connection.owed + len(data), self._length)
+        if count:
+            connection.replies += count
+            self._send(connection, count)
+
+    def _send(self, connection: Connection, count: int) -> None:
+        data = self._message * count
+        if connection.unsent:
+            connection.unsent = bytes(connection.unsent) + data
+        elif not connection.send(data):
+            both = select.EPOLLIN | select.EPOLLOUT
+            self._poll.modify(connection.socket.fileno(), both)
+
+    def _length_of_reply(self, connection: Connection) -> int:
+        sock = connection.socket
+        sock.settimeout(DEADLINE)
+        sock.sendall(self._message)
+        data = sock.recv(READ_SIZE)
+        while len(data) < 10 and len(data) < 2 + (data[1] & 0x7F):
+            data += sock.recv(READ_SIZE)
+        length = _frame_length(data)
+        while len(data) < length:
+            data += sock.recv(READ_SIZE)
+        assert len(data) == length, "more came than one reply"
+        sock.setblocking(False)
+        return length
+
+
+def _frame_length(data: bytes) -> int:
+    short = data[1] & 0x7F
+    if short < 126:
+        return 2 + short
+    if short == 126:
+        return 4 + int.from_bytes(data[2:4], "big")
+    return 10 + int.from_bytes(data[2:10], "big")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return what a process, all its threads, has used of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def memory(pid: int, name: str = "VmRSS") -> int:
+    """Return the memory of a process in bytes: `VmRSS` now, `VmHWM` at its highest."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)

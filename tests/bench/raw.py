@@ -1,0 +1,40 @@
+"""The limit of asyncio: a protocol that parses nothing and answers each frame with a canned one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from turnout.testing.frames import TEXT, encode_frame
+
+
+def serve_raw(port: int, size: int) -> None:
+    """Serve until killed; a message has `size` bytes."""
+    message = encode_frame(TEXT, b"x" * size)
+    reply = encode_frame(TEXT, b"x" * size, masked=False)
+
+    class Raw(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            self.write = transport.write
+            self.open = False
+            self.owed = 0
+
+        def data_received(self, data: bytes) -> None:
+            if not self.open:
+                self.open = True
+                self.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                return
+            count, self.owed = divmod(self.owed + len(data), len(message))
+            if count:
+                self.write(reply * count)
+
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(Raw, "127.0.0.1", port)
+        await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    serve_raw(int(sys.argv[1]), int(sys.argv[2]))
