@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from turnout.capabilities import Capabilities
 from turnout.drive import drive
@@ -57,13 +57,14 @@ class GeventWsgiRequest(WsgiRequest):
         """The gevent socket of the connection."""
 
 
-class GeventWsgiResponse(WsgiResponse):
+RequestT = TypeVar("RequestT", bound=GeventWsgiRequest)
+
+
+class GeventWsgiResponse(WsgiResponse[RequestT]):
     """A response after which a session can be run; writing blocks the greenlet."""
 
-    request: GeventWsgiRequest
-
     def __init__(
-        self, request: GeventWsgiRequest, start_response: StartResponse, runtime: GeventRuntime
+        self, request: RequestT, start_response: StartResponse, runtime: GeventRuntime
     ) -> None:
         super().__init__(request, start_response, runtime)
         self.runtime = runtime
@@ -143,7 +144,7 @@ class GeventWsgiApplication(ABC):
     @abstractmethod
     def views_of(
         self, environ: Environ, start_response: StartResponse
-    ) -> tuple[WsgiRequest, Callable[[], GeventWsgiResponse]]:
+    ) -> tuple[WsgiRequest, Callable[[], GeventWsgiResponse[Any]]]:
         """Return the view of a request, and what makes that of its response."""
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -155,7 +156,7 @@ class GeventWsgiApplication(ABC):
         copy_context().run(self._serve, request, respond())
         return ()
 
-    def _serve(self, request: WsgiRequest, response: GeventWsgiResponse) -> None:
+    def _serve(self, request: WsgiRequest, response: GeventWsgiResponse[Any]) -> None:
         drive(self._answer(request, response))
         if response.upgraded is not None:
             self._strategy.run(response.upgraded)
@@ -164,7 +165,7 @@ class GeventWsgiApplication(ABC):
         """Tell whether this answers a request; else the host's own application does."""
         return self._app is None or self.service.claims(request)
 
-    async def _answer(self, request: WsgiRequest, response: GeventWsgiResponse) -> None:
+    async def _answer(self, request: WsgiRequest, response: GeventWsgiResponse[Any]) -> None:
         try:
             if not await self.service.handle(request, response):
                 await response.send(404, [("Content-Type", "text/plain")], b"Not Found")

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from turnout_adapters.gevent_wsgi import GeventWsgiResponse
+from turnout_adapters.pywsgi import PywsgiRequest
 from turnout_compat.gevent_tls import transport_over
 
 if TYPE_CHECKING:
-    from turnout_adapters.pywsgi import PywsgiRequest
     from turnout_adapters.wsgi import StartResponse
     from turnout_compat.gevent_runtime import GeventRuntime
     from turnout_compat.gevent_transport import GeventTransport
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["PywsgiResponse"]
 
 
-class PywsgiResponse(GeventWsgiResponse):
+class PywsgiResponse(GeventWsgiResponse[PywsgiRequest]):
     """The response to a request on pywsgi."""
-
-    request: PywsgiRequest
 
     def __init__(
         self, request: PywsgiRequest, start_response: StartResponse, runtime: GeventRuntime

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from turnout.close import NO_CLOSE_FRAME
@@ -61,9 +61,23 @@ class WsgiRequest(ServerHttpRequest):
         """`https` on a server with TLS."""
         return cast("str", self.native["wsgi.url_scheme"])
 
-    @cached_property
+    @property
     def target(self) -> str:
         """The request target as sent; of an absolute one, what follows the authority."""
+        return self._target
+
+    @property
+    def raw_path(self) -> str:
+        """The path below `SCRIPT_NAME`, percent-encoded, without the query."""
+        return self._raw_path
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        return self._headers
+
+    @cached_property
+    def _target(self) -> str:
         sent = self.sent_target
         if sent is None:
             return self._rebuilt_target
@@ -72,8 +86,7 @@ class WsgiRequest(ServerHttpRequest):
         return sent
 
     @cached_property
-    def raw_path(self) -> str:
-        """The path below `SCRIPT_NAME`, percent-encoded, without the query."""
+    def _raw_path(self) -> str:
         whole = self.target.partition("?")[0]
         script = self.native.get("SCRIPT_NAME", "").rstrip("/")
         if not script:
@@ -84,8 +97,7 @@ class WsgiRequest(ServerHttpRequest):
         return _quoted(self.native.get("PATH_INFO", "")) or "/"
 
     @cached_property
-    def headers(self) -> Headers:
-        """The header fields."""
+    def _headers(self) -> Headers:
         return Headers.trusted(self.sent_fields or fields_of(self.native))
 
     @property
@@ -137,12 +149,13 @@ class WsgiRequest(ServerHttpRequest):
         return f"{target}?{query}" if query else target
 
 
-class WsgiResponse(ServerHttpResponse):
+RequestT = TypeVar("RequestT", bound=WsgiRequest)
+
+
+class WsgiResponse(ServerHttpResponse, Generic[RequestT]):
     """The response to a request on a WSGI server; writing blocks while the client is slow."""
 
-    def __init__(
-        self, request: WsgiRequest, start_response: StartResponse, runtime: Runtime
-    ) -> None:
+    def __init__(self, request: RequestT, start_response: StartResponse, runtime: Runtime) -> None:
         super().__init__()
         self.request = request
         self.start_response = start_response

@@ -146,10 +146,8 @@ class GunicornRequest(GeventWsgiRequest):
         return self.exchange.read_body(size)
 
 
-class GunicornResponse(GeventWsgiResponse):
+class GunicornResponse(GeventWsgiResponse[GunicornRequest]):
     """The response to a request on gunicorn's `gevent` worker."""
-
-    request: GunicornRequest
 
     def switch(
         self, headers: Iterable[tuple[str, str]], native: Any = None
@@ -183,7 +181,7 @@ class GunicornGeventApplication(GeventWsgiApplication):
 
     def views_of(
         self, environ: Environ, start_response: StartResponse
-    ) -> tuple[GeventWsgiRequest, Callable[[], GeventWsgiResponse]]:
+    ) -> tuple[GeventWsgiRequest, Callable[[], GeventWsgiResponse[Any]]]:
         """Return the views of a request, by the worker that it arrived on, and of its response."""
         handler = handler_of(environ, start_response)
         if handler is not None:

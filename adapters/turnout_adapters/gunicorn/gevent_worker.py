@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ServingGeventWorker"]
 
+NO_ERROR = cast("None", False)  # None would have gevent raise the timeout itself
+
 
 class ServingGeventWorker(ServingWorker, GeventWorker):
     """A worker that gives a request `handshake_timeout`, and drains when it is told to end."""
@@ -99,7 +101,7 @@ class ServingGeventWorker(ServingWorker, GeventWorker):
     def timeout_ctx(self) -> Any:
         """Return how long gunicorn waits for the next request; the first has its own limit."""
         seconds = None if getcurrent() in self._limits else self.cfg.keepalive
-        return gevent.Timeout(seconds, False)  # gevent's way to say: raise nothing
+        return gevent.Timeout(seconds, NO_ERROR)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> bool:
         """Answer one request; when the worker ends, it is the connection's last."""
