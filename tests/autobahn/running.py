@@ -9,13 +9,14 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeAlias
 
-from tests.autobahn.catalogue import BareServer, Engine
-from tests.autobahn.verdicts import Results
+from tests.autobahn.catalogue import BareServer, Engine, expected
+from tests.autobahn.verdicts import Results, Verdicts, read_index
 
 from turnout import plugins
 from turnout.testing.engines import describe_engine
@@ -24,13 +25,15 @@ from turnout.testing.server import Server, ServerCommand
 __all__ = ["Cases", "run_bare", "run_engine"]
 
 HERE = Path(__file__).parent
+IsExpected: TypeAlias = Callable[[str, str], bool]
 START_DEADLINE = 30.0
+HARMLESS = ("OK", "informational", "unimplemented")
 LARGEST = "64MiB"
 FLAGS = {
     "max_text_size": LARGEST,
     "max_binary_size": LARGEST,
     "ping_interval": "none",
-    "compression": "deflate",
+    "compression": "deflate:threshold=0",  # kosoku takes uncompressed text there for an error
 }
 
 
@@ -39,33 +42,48 @@ class Cases:
 
     def __init__(self, whole: bool) -> None:
         self.count: int = 517 if whole else 301
-        self.deadline: float = 3600.0 if whole else 300.0
-        self.selection: list[str] = [] if whole else ["-x", "12.*", "-x", "13.*"]
+        self._deadline = 3600.0 if whole else 300.0
+        self._selection = [] if whole else ["-x", "12.*", "-x", "13.*"]
 
-    def run(self, port: int, folder: Path) -> dict[str, object]:
-        """Put the cases to the server at a port and return what kosoku has written down."""
+    def run(self, port: int, folder: Path, is_expected: IsExpected) -> Verdicts:
+        """Put the cases to the server at a port and return what they find.
+
+        Many give the server half a second, which a busy machine may take for itself: what is not
+        expected is put once more, and alone, and then counts.
+        """
+        found = self._run(port, folder, "-p", "2", *self._selection)
+        surprises = [case for case, verdict in found.items() if not is_expected(case, verdict)]
+        if surprises:
+            chosen = [word for case in surprises for word in ("-i", case)]
+            found |= self._run(port, folder / "once-more", *chosen)
+        return found
+
+    def _run(self, port: int, folder: Path, *words: str) -> Verdicts:
         program = Path(sysconfig.get_path("scripts")) / "kosoku"
-        url = f"ws://127.0.0.1:{port}/echo"
         ran = subprocess.run(
-            [program, "-o", folder, "-p", "2", *self.selection, url],
+            [program, "-o", folder, *words, f"ws://127.0.0.1:{port}/echo"],
             capture_output=True,
             text=True,
-            timeout=self.deadline,
+            timeout=self._deadline,
             check=False,  # 1 stands for a case that failed, too
         )
         index = folder / "index.json"
         assert index.exists(), f"kosoku has failed: {ran.stdout}{ran.stderr}"
-        return dict(json.loads(index.read_text(encoding="utf-8")))
+        return read_index(json.loads(index.read_text(encoding="utf-8")))
 
 
 def run_engine(engine: Engine, cases: Cases, folder: Path) -> Results:
     """Return what the cases find about turnout on an engine; the server must end in order."""
     description = describe_engine(*engine.choice)
+
+    def is_expected(case: str, verdict: str) -> bool:
+        return expected(engine.name, [case])[case] == verdict
+
     with Server(_command(engine)) as server:
-        index = cases.run(int(server.address[1]), folder)
+        found = cases.run(int(server.address[1]), folder, is_expected)
         server.stop().check()
-    version = description["version"] or description["turnout"]
-    return Results.from_index(index, name=engine.name, bare=False, version=version)
+    served_by = description["version"] or description["turnout"]
+    return Results(engine.name, bare=False, version=served_by, cases=found)
 
 
 def _command(engine: Engine) -> ServerCommand:
@@ -91,8 +109,8 @@ def run_bare(bare: BareServer, cases: Cases, folder: Path) -> Results:
     """Return what the cases find about a server without turnout."""
     folder.mkdir(parents=True, exist_ok=True)
     with _serve_bare(bare, folder / "server.log") as port:
-        index = cases.run(port, folder)
-    return Results.from_index(index, name=bare.name, bare=True, version=version(bare.package))
+        found = cases.run(port, folder, lambda _, verdict: verdict in HARMLESS)
+    return Results(bare.name, bare=True, version=version(bare.package), cases=found)
 
 
 @contextmanager

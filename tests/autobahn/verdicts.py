@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-__all__ = ["VERDICTS", "Results", "verdict_of"]
+__all__ = ["VERDICTS", "Results", "Verdicts", "read_index", "verdict_of"]
+
+Verdicts: TypeAlias = dict[str, str]
+"""By the number of the case."""
 
 VERDICTS = (
     "OK",
@@ -37,24 +40,23 @@ def verdict_of(behavior: str, behavior_close: str) -> str:
     return {"OK": "OK", "NON-STRICT": "non-strict"}.get(behavior, "unimplemented")
 
 
+def read_index(index: Mapping[str, Any]) -> Verdicts:
+    """Return the verdicts that kosoku has written, by what a server calls itself now and then."""
+    return {
+        number: verdict_of(case["behavior"], case["behaviorClose"])
+        for cases in index.values()
+        for number, case in cases.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The verdicts on one server, by the number of the case."""
+    """The verdicts on one server."""
 
     name: str
     bare: bool
     version: str
-    cases: Mapping[str, str]
-
-    @classmethod
-    def from_index(cls, index: Mapping[str, Any], **fields: Any) -> Self:
-        """Read what kosoku has written about the one server that it has met."""
-        (cases,) = index.values()
-        verdicts = {
-            number: verdict_of(case["behavior"], case["behaviorClose"])
-            for number, case in cases.items()
-        }
-        return cls(cases=verdicts, **fields)
+    cases: Verdicts
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from tests.compat.test_ends import DEADLINE, Callbacks, Running, codes
 
+import turnout
 from turnout import (
     CloseStatus,
     ConnectionClosed,
     Message,
+    ProtocolError,
     StreamWebSocketHandler,
     TextMessage,
     UsageError,
@@ -279,5 +281,71 @@ def test_a_message_that_comes_while_a_callback_runs_waits_for_it() -> None:
         assert order == [
             f"{word} {name}" for name in ("first", "second", "third") for word in ("begin", "end")
         ]
+
+    run(main)
+
+
+class EchoCallbacks(Callbacks):
+    """Answers in `handle_message`, after a wait or at once."""
+
+    def __init__(self, wait: bool) -> None:
+        super().__init__()
+        self._wait = wait
+
+    async def handle_message(self, session: Any, message: Message) -> None:
+        if self._wait:
+            await turnout.sleep(0)
+        await session.send(message)
+
+
+class PlainEcho(StreamWebSocketHandler):
+    """Answers from the thread of its connection."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def handle(self, session: Any) -> None:
+        for message in session:
+            session.send(message)
+
+    def after_connection_closed(self, session: Any, status: CloseStatus) -> None:
+        self.events.append(status.code)
+
+
+async def echo(session: Any) -> None:
+    """Answer as a stream handler."""
+    async for message in session:
+        await session.send(message)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Script(echo),
+        lambda: EchoCallbacks(wait=False),
+        lambda: EchoCallbacks(wait=True),
+        PlainEcho,
+    ],
+    ids=["stream", "callbacks", "waiting callbacks", "thread"],
+)
+@pytest.mark.parametrize("turns", [0, 6], ids=["new", "idle"])
+def test_what_came_with_a_violation_is_answered_before_the_close(
+    make: Callable[[], Any], turns: int
+) -> None:
+    """Messages and violation arrive in one read, at a handler that has or has not begun yet."""
+
+    async def main() -> None:
+        handler = make()
+        running = Running(handler)
+        await running.turns(1 + turns)
+        session = running.connection.session
+        for number in range(3):
+            session.message_received(TextMessage(str(number)))
+        session.failed(CloseStatus(1002), ProtocolError("broken"))
+        await running.end()
+        assert [one.payload for one in running.connection.sent] == ["0", "1", "2"]
+        assert running.connection.closes == [CloseStatus(1002)]
+        assert codes(handler) == [1002]
+        running.check_nothing_left()
 
     run(main)

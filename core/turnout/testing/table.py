@@ -22,8 +22,6 @@ __all__ = ["main", "render"]
 
 JsonReport: TypeAlias = dict[str, Any]
 
-BEGIN, END = "<!-- compatibility table: begin -->", "<!-- compatibility table: end -->"
-NOTICE = "<!-- made by `python -m turnout.testing.table`; edit nothing between these lines -->"
 MARKS = {"passed": "✓", "failed": "✗", "not run": "?"}
 WORST_FIRST = ("failed", "not run", "declared away", "passed")
 MEANINGS = {one.name: str(one.metadata.get("meaning", "")) for one in fields(Capabilities)}
@@ -87,13 +85,21 @@ def _pythons(runs: Sequence[JsonReport]) -> str:
     return ", ".join(f"{major}.{minor}" for major, minor in sorted(versions))
 
 
-def insert(table: str, page: str) -> str:
+def insert(
+    table: str,
+    page: str,
+    *,
+    name: str = "compatibility table",
+    maker: str = "turnout.testing.table",
+) -> str:
     """Return a page with `table` between its marker lines, or at its end when it has none."""
-    block = f"{BEGIN}\n{NOTICE}\n\n{table}\n{END}"
-    if BEGIN not in page:
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    notice = f"<!-- made by `python -m {maker}`; edit nothing between these lines -->"
+    block = f"{begin}\n{notice}\n\n{table}\n{end}"
+    if begin not in page:
         return f"{page.rstrip()}\n\n{block}\n".lstrip()
-    before, _, rest = page.partition(BEGIN)
-    return before + block + rest.partition(END)[2]
+    before, _, rest = page.partition(begin)
+    return before + block + rest.partition(end)[2]
 
 
 def _files(path: Path) -> list[Path]:

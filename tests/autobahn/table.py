@@ -1,0 +1,105 @@
+"""Make the table of Autobahn results: `python -m tests.autobahn.table FOLDER --into PAGE`.
+
+`FOLDER` is what `pytest tests/autobahn --all --bare --results FOLDER` has filled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+from tests.autobahn.catalogue import BARE_SERVERS, DEVIATIONS, ENGINES
+from tests.autobahn.verdicts import VERDICTS, Results
+
+from turnout.testing.table import insert
+
+MAKER = "tests.autobahn.table"
+
+
+def render(results: Iterable[Results]) -> str:
+    """Return the table as Markdown, and below it what is behind the numbers."""
+    found = {(one.name, one.bare): one for one in results}
+    engines = [found[name, False] for name in ENGINES if (name, False) in found]
+    alone = [found[name, True] for name in BARE_SERVERS if (name, True) in found]
+    lines = [
+        _line(["server", "version", *VERDICTS]),
+        _line(["---", "---", *["---:"] * len(VERDICTS)]),
+        *(_row(f"turnout on {one.name}", one) for one in engines),
+        *(_row(f"{one.name} alone", one) for one in alone),
+        "",
+        "What is behind the numbers of turnout:",
+        "",
+        *(_reason(one.name) for one in engines if _reason(one.name)),
+        "",
+        "And behind those of the servers alone:",
+        "",
+        *(f"- {one.name}: {_cases(one)}" for one in alone if _cases(one)),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _row(label: str, results: Results) -> str:
+    return _line([label, results.version, *(str(count or "") for count in results.counts)])
+
+
+def _reason(engine: str) -> str:
+    """Return a line about what only some engines do; what all do is said on the page."""
+    own = [one for one in DEVIATIONS if "*" not in one.engines and one.concerns(engine)]
+    said = [f"{', '.join(one.cases)} {one.verdict}: {one.reason}" for one in own]
+    return f"- {engine}: {'; '.join(said)}" if said else ""
+
+
+def _cases(results: Results) -> str:
+    """Return the numbers of the cases that are neither OK nor informational."""
+    rest = [(verdict, case) for case, verdict in results.cases.items()]
+    rest = [one for one in rest if one[0] not in VERDICTS[:2]]
+    rest.sort(key=lambda one: VERDICTS.index(one[0]))
+    return "; ".join(
+        f"{verdict} {', '.join(_shorten([case for _, case in cases]))}"
+        for verdict, cases in groupby(rest, key=lambda one: one[0])
+    )
+
+
+def _shorten(cases: Sequence[str]) -> list[str]:
+    """Return the numbers with `.*` for a group of compression cases that are all there."""
+    short = []
+    for group, members in groupby(cases, key=lambda case: case.rpartition(".")[0]):
+        numbers = list(members)
+        whole = group.startswith(("12.", "13.")) and len(numbers) == 18
+        short += [f"{group}.*"] if whole else numbers
+    return short
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Read the results of a folder and write the table, and the same as JSON."""
+    parser = argparse.ArgumentParser(prog=f"python -m {MAKER}", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--into", type=Path, metavar="PAGE")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args(words)
+    results = [Results.read(path) for path in sorted(arguments.folder.glob("*.json"))]
+    if not results:
+        parser.error("no results are there: run `pytest tests/autobahn --results` first")
+    table = render(results)
+    if arguments.json is not None:
+        everything = [{**asdict(one), "counts": one.counts} for one in results]
+        arguments.json.write_text(json.dumps(everything, indent=1), encoding="utf-8")
+    if arguments.into is None:
+        print(table, end="")
+        return 0
+    page = arguments.into.read_text(encoding="utf-8")
+    written = insert(table, page, name="Autobahn table", maker=MAKER)
+    arguments.into.write_text(written, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
