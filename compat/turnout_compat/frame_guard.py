@@ -12,6 +12,7 @@ from codecs import IncrementalDecoder, getincrementaldecoder
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from turnout.errors import InvalidPayloadError, ProtocolError
+from turnout.messages import PingMessage, PongMessage
 from turnout.protocol.frames import (
     BINARY,
     CLOSE,
@@ -19,6 +20,7 @@ from turnout.protocol.frames import (
     CONTROL,
     FIN,
     MASKED,
+    PING,
     TEXT,
     TWO_BYTES,
     FrameHeader,
@@ -51,6 +53,7 @@ class FrameGuard:
     """
 
     __slots__ = (
+        "_control_frame",
         "_data",
         "_decoder",
         "_kind",
@@ -72,6 +75,7 @@ class FrameGuard:
         self._kind: int | None = None
         self._size = 0
         self._decoder: IncrementalDecoder | None = None
+        self._control_frame: PingMessage | PongMessage | None = None
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes that the peer sent."""
@@ -106,6 +110,11 @@ class FrameGuard:
                 return data[start:end], True
         return self._next_of_any_frame()
 
+    def take_control(self) -> PingMessage | PongMessage | None:
+        """Return the ping or pong that the last piece was, once; None when it was another frame."""
+        control, self._control_frame = self._control_frame, None
+        return control
+
     def _next_of_any_frame(self) -> Piece | None:
         if self._left is not None:
             return self._rest_of(self._left)
@@ -136,8 +145,12 @@ class FrameGuard:
         end = begin + header.length
         if len(self._data) < end:
             return None
+        payload = self._mask(self._data[begin:end], header.key)
         if header.opcode == CLOSE:
-            parse_close(self._mask(self._data[begin:end], header.key))
+            parse_close(payload)
+        else:
+            kind = PingMessage if header.opcode == PING else PongMessage
+            self._control_frame = kind(payload)
         frame = self._data[self._position : end]
         self._position = end
         return frame, True

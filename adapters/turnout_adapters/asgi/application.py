@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from turnout.errors import ConfigurationError, ConnectionClosed, UsageError
+from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.service import WebSocketService
 from turnout_adapters.asgi.lifespan import Lifespan
 from turnout_adapters.asgi.receiver import Receiver
@@ -16,7 +16,7 @@ from turnout_compat.asyncio_runtime import AsyncioRuntime
 
 if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
-    from turnout_adapters.asgi.types import AsgiApp, Event, Receive, Scope, Send
+    from turnout_adapters.asgi.types import AsgiApp, Receive, Scope, Send
 
 __all__ = ["AsgiApplication", "mount"]
 
@@ -56,7 +56,7 @@ class AsgiApplication:
 
     def claims(self, scope: Scope) -> bool:
         """Tell whether this answers a scope itself, and does not leave it to the application."""
-        return self._claims(AsgiRequest(scope, Receiver(_receive_nothing)))
+        return self._claims(AsgiRequest(scope, Receiver.unused()))
 
     def _claims(self, request: AsgiRequest) -> bool:
         return self._app is None or self.service.claims(request)
@@ -87,10 +87,6 @@ class AsgiApplication:
             pass  # the client went; there is nobody to tell
         finally:
             await receiver.release()
-
-
-async def _receive_nothing() -> Event:
-    raise UsageError("this request is only looked at")
 
 
 def mount(

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
-from turnout.messages import BinaryMessage, Message, TextMessage
+from turnout.messages import BinaryMessage, Message, PingMessage, TextMessage
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout.session.connection import Connection
+from turnout_compat.asgi_frames import frames_of
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
     from turnout_adapters.asgi.types import Event
+    from turnout_compat.asgi_frames import Frames
 
 __all__ = ["AsgiConnection"]
 
+END = "turnout.end"
+"""What stands behind the last event that goes out."""
+
 
 class AsgiConnection(Connection):
-    """Reads and writes in a task each; a host's `send` may wait, a session's may not."""
+    """Reads and writes in a task each: a host's `send` may wait, a session's may not.
+
+    Where the host has `Frames`, control frames and the end of the connection go through them.
+    """
 
     def __init__(
         self, request: AsgiRequest, response: AsgiResponse, options: WebSocketOptions
@@ -31,10 +40,12 @@ class AsgiConnection(Connection):
         self.remote_address = request.remote_address
         self._receive = request.receiver.receive
         self._send = response.pass_on
+        self._options = options
         self._limits = SizeLimits(options, partial=False)
+        self._frames: Frames | None = frames_of(self.native)
         self._loop = asyncio.get_running_loop()
         self._outbound: deque[Event] = deque()
-        self._pieces: list[str | bytes] = []
+        self._pieces: list[Any] = []
         self._readable = asyncio.Event()
         self._readable.set()
         self._reader: asyncio.Task[None] | None = None
@@ -46,45 +57,52 @@ class AsgiConnection(Connection):
 
     def start(self) -> None:
         """Begin to read."""
+        if self._frames is not None:
+            self._frames.begin(self._options, self)
         self._reader = self._loop.create_task(self._read())
 
     def send(self, message: Message) -> None:
         """Hand over one message; of one in pieces, nothing before the last of them."""
-        if not isinstance(message, (TextMessage, BinaryMessage)):
-            return
-        if not (message.is_first and message.is_last):
-            whole = self._join(message)
-            if whole is None:
-                return
-            message = whole
-        kind = "text" if isinstance(message, TextMessage) else "bytes"
-        self._post({"type": "websocket.send", kind: message.payload})
+        if isinstance(message, (TextMessage, BinaryMessage)):
+            whole = message if message.is_first and message.is_last else self._join(message)
+            if whole is not None:
+                kind = "text" if isinstance(whole, TextMessage) else "bytes"
+                self._post({"type": "websocket.send", kind: whole.payload})
+        elif self._frames is not None:
+            kind = "ping" if isinstance(message, PingMessage) else "pong"
+            self._post({"type": f"turnout.{kind}", "payload": message.payload})
 
     def send_close(self, status: CloseStatus) -> None:
         """Let the host send its close frame; ASGI knows none without a code."""
         if self._close_sent or self._lost:
             return
         self._close_sent = True
+        self._readable.set()  # nothing holds back the peer's close frame
         code = 1000 if status == NO_STATUS_CODE else status.code
         self._post({"type": "websocket.close", "code": code, "reason": status.reason})
 
     def pause_reading(self) -> None:
         """Take no further event: the host holds the peer back."""
-        self._readable.clear()
+        if not self._close_sent:
+            self._readable.clear()
 
     def resume_reading(self) -> None:
         """Take events again."""
         self._readable.set()
 
     def close(self) -> None:
-        """Nothing to do: a host ends the connection behind the close frame."""
+        """End the connection behind what was handed over; most hosts do by themselves."""
+        if self._frames is not None:
+            self._post({"type": END})
 
     def abort(self) -> None:
-        """Read and write no more; the host ends what is left when the application returns."""
-        for task in (self._reader, self._writer):
-            if task is not None:
-                task.cancel()
-        self._connection_lost(None)
+        """Cut the connection; without `Frames`, the host ends it when the application returns."""
+        self._outbound.clear()
+        if self._frames is not None:
+            self._frames.abort()
+        else:
+            self._cancel()
+            self._loop.call_soon(self._connection_lost, None)
 
     async def wait_ended(self) -> None:
         """Return when neither task runs any more."""
@@ -94,14 +112,14 @@ class AsgiConnection(Connection):
 
     # Outwards
 
-    def _join(self, message: TextMessage | BinaryMessage) -> Message | None:
+    def _join(self, message: TextMessage | BinaryMessage) -> TextMessage | BinaryMessage | None:
         self._pieces.append(message.payload)
         if not message.is_last:
             return None
         pieces, self._pieces = self._pieces, []
         if isinstance(message, TextMessage):
-            return TextMessage("".join(pieces))  # type: ignore[arg-type]  # of one kind
-        return BinaryMessage(b"".join(pieces))  # type: ignore[arg-type]  # of one kind
+            return TextMessage("".join(pieces))
+        return BinaryMessage(b"".join(pieces))
 
     def _post(self, event: Event) -> None:
         if self._lost:
@@ -114,20 +132,40 @@ class AsgiConnection(Connection):
     async def _write(self) -> None:
         try:
             while self._outbound:
-                await self._send(self._outbound.popleft())
+                await self._pass_on(self._outbound.popleft())
         except Exception as error:
-            self._connection_lost(error)
+            self._fail_writing(error)
         finally:
             self._writer = None
-        self.session.resume_writing()
+        if not self._lost:
+            self.session.resume_writing()
+
+    async def _pass_on(self, event: Event) -> None:
+        if self._frames is None or not event["type"].startswith("turnout."):
+            await self._send(event)
+        elif event["type"] == END:
+            await self._frames.end()
+        elif event["type"] == "turnout.ping":
+            await self._frames.ping(event["payload"])
+        else:
+            await self._frames.pong(event["payload"])
+
+    def _fail_writing(self, error: Exception) -> None:
+        """Note that the host takes nothing any more: by itself, or because the client has gone."""
+        self._outbound.clear()
+        if self._frames is not None:
+            self._frames.abort()
+        else:
+            self._cancel()
+            self._connection_lost(error)
 
     # Inwards
 
     async def _read(self) -> None:
         error: Exception | None = None
         try:
-            while (event := await self._receive())["type"] == "websocket.receive":
-                self._take(event)
+            while (event := await self._receive())["type"] != "websocket.disconnect":
+                self._taken_by[event["type"]](self, event)
                 if not self._readable.is_set():
                     await self._readable.wait()
             self._disconnected(event)
@@ -135,25 +173,56 @@ class AsgiConnection(Connection):
             error = raised
         self._connection_lost(error)
 
-    def _take(self, event: Event) -> None:
+    def _message(self, event: Event) -> None:
         self.heard = True
         text: str | None = event.get("text")
         message = BinaryMessage(event["bytes"]) if text is None else TextMessage(text)
-        size = len(message.payload) if text is None else len(text.encode())
-        limit = self._limits.binary if text is None else self._limits.text
-        if size > limit:
-            self.session.failed(CloseStatus(1009), too_big(size, limit))
-        else:
+        if self._frames is None:
+            size = len(message.payload) if text is None else len(text.encode())
+            limit = self._limits.binary if text is None else self._limits.text
+            if size > limit:
+                self.session.failed(CloseStatus(1009), too_big(size, limit))
+                return
+        if not self._close_sent:
             self.session.message_received(message)
 
+    def _ping(self, event: Event) -> None:
+        self.session.ping_received(event["message"])
+
+    def _pong(self, event: Event) -> None:
+        self.session.pong_received(event["message"])
+
+    def _failed(self, event: Event) -> None:
+        error = event["error"]
+        self.session.failed(CloseStatus(error.code), error)
+
+    def _closing(self, event: Event) -> None:
+        """Take the peer's close frame, which the host has answered by itself."""
+        self._close_sent = True
+        self.session.close_received(CloseStatus(event["code"], event.get("reason") or ""))
+
     def _disconnected(self, event: Event) -> None:
-        status = CloseStatus(event.get("code") or 1005, event.get("reason") or "")
-        if status.code != NO_CLOSE_FRAME.code:
+        """Take the end; without `Frames` it is also how the peer's close frame is told."""
+        status = CloseStatus(event.get("code") or NO_STATUS_CODE.code, event.get("reason") or "")
+        if self._frames is None and status.code != NO_CLOSE_FRAME.code:
+            self._close_sent = True
             self.session.close_received(status)
+
+    _taken_by: ClassVar[dict[str, Callable[[AsgiConnection, Event], None]]] = {
+        "websocket.receive": _message,
+        "turnout.ping": _ping,
+        "turnout.pong": _pong,
+        "turnout.failed": _failed,
+        "turnout.closing": _closing,
+    }
+
+    def _cancel(self) -> None:
+        for task in (self._reader, self._writer):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
 
     def _connection_lost(self, error: Exception | None) -> None:
         if not self._lost:
             self._lost = True
-            self._readable.set()
             self._outbound.clear()
             self.session.connection_lost(error)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from turnout.close import NO_CLOSE_FRAME
-from turnout.errors import BodyTooLargeError, ConnectionClosed
+from turnout.errors import BodyTooLargeError, ConnectionClosed, UsageError
 
 if TYPE_CHECKING:
     from turnout_adapters.asgi.types import Event, Receive, Scope
@@ -31,6 +31,11 @@ class Receiver:
         self._ended = False
         self._watch: asyncio.Task[None] | None = None
         self._changed: asyncio.Event = asyncio.Event()
+
+    @classmethod
+    def unused(cls) -> Self:
+        """Return one for a request that is only looked at."""
+        return cls(_receive_nothing)
 
     async def begin(self, scope: Scope) -> None:
         """Take the event that begins a WebSocket scope, whose request has no body."""
@@ -87,3 +92,7 @@ class Receiver:
         elif kind in {"http.disconnect", "websocket.disconnect"}:
             self.gone = True
             self._changed.set()
+
+
+async def _receive_nothing() -> Event:
+    raise UsageError("this request is only looked at")

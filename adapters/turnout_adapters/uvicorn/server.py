@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
 from turnout.handshake.redaction import redact_queries_of
 from turnout_adapters.asgi import AsgiApplication
+from turnout_adapters.uvicorn.handshake import careful
 from turnout_compat.asyncio_serving import termination
 from turnout_compat.asyncio_transport import tls_context
 from turnout_compat.listening import address_of_socket, listening
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 LARGEST = 1 << 62
-"""uvicorn's own limit is out of the way: each handler has its limits, and turnout holds them."""
+"""uvicorn's own limit is out of the way: each handler has its own, and a guard holds them."""
 
 DEFAULTS: dict[str, Any] = {
     "log_config": None,  # whose program it is sets up its logging
@@ -65,8 +66,14 @@ class RegistryServer(uvicorn.Server):
     def __init__(
         self, config: uvicorn.Config, app: AsgiApplication, settings: ServerSettings
     ) -> None:
+        strategy = cast("UvicornStrategy", app.service.strategy)
         config.load()
         config.ssl = tls_context(settings)
+        config.http_protocol_class = careful(
+            config.http_protocol_class,
+            app.service.registry,
+            checks=strategy.keeps_broken_handshakes,
+        )
         super().__init__(config)
         self.lifespan = config.lifespan_class(config)
         self._app = app

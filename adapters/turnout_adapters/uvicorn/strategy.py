@@ -36,6 +36,8 @@ class UvicornStrategy(AsgiStrategy):
     distribution: ClassVar[str | None] = "uvicorn"
     websocket_implementation: ClassVar[str] = "auto"
     """What uvicorn calls `ws`: a name of its own, or where a protocol class is imported from."""
+    keeps_broken_handshakes: ClassVar[bool] = True
+    """Whether uvicorn's HTTP keeps requests that its WebSocket implementation would misjudge."""
     capabilities: ClassVar[Capabilities] = Capabilities(
         deflate=False, partial_messages=False, partial_send=False, early_bytes=False
     )
@@ -82,9 +84,7 @@ class UvicornStandardStrategy(UvicornStrategy):
 class UvicornSansioStrategy(UvicornStrategy):
     """uvicorn's default: the sans-I/O core of the package websockets."""
 
-    websocket_implementation: ClassVar[str] = (
-        "turnout_compat.uvicorn_frames:GuardedSansioProtocol"
-    )
+    websocket_implementation: ClassVar[str] = "turnout_compat.uvicorn_frames:GuardedSansioProtocol"
 
 
 class UvicornWebsocketsStrategy(UvicornStrategy):
@@ -96,9 +96,7 @@ class UvicornWebsocketsStrategy(UvicornStrategy):
 class UvicornWsprotoStrategy(UvicornStrategy):
     """wsproto, as uvicorn drives it."""
 
-    websocket_implementation: ClassVar[str] = (
-        "turnout_compat.uvicorn_frames:GuardedWsprotoProtocol"
-    )
+    websocket_implementation: ClassVar[str] = "turnout_compat.uvicorn_frames:GuardedWsprotoProtocol"
 
 
 UvicornStrategy.variants = {

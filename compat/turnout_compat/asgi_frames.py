@@ -1,0 +1,136 @@
+"""What a shim inside an ASGI host tells turnout's application beyond ASGI, and does for it.
+
+ASGI knows no pings, no difference between a peer that closed and one that vanished, and no way to
+cut a connection. A host whose connection is in Python can be asked for all of that: a shim puts its
+`Frames` into the scope, under `extensions`, and further events among those of the host, in order:
+
+    turnout.ping, turnout.pong    with `message`; a ping has been answered
+    turnout.failed                with `error`, the violation that a `FrameGuard` found
+    turnout.closing               with `code` and `reason`; the peer's close frame, answered
+    websocket.disconnect          only now: the connection is gone
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from turnout.errors import InvalidPayloadError, ProtocolError
+from turnout.messages import PingMessage
+from turnout.protocol.receivers import NOT_UTF8
+from turnout_compat.frame_guard import FrameGuard
+
+if TYPE_CHECKING:
+    from turnout.options import WebSocketOptions
+    from turnout.session.connection import Connection
+
+__all__ = ["Frames", "GuardedInput", "found_by_host", "frames_of", "offer_frames"]
+
+EXTENSION: Final = "turnout.frames"
+Event: TypeAlias = "dict[str, Any]"
+
+
+class Frames(ABC):
+    """One WebSocket of a host, as turnout's connection sees it below the events of ASGI."""
+
+    @abstractmethod
+    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+        """Guard what the peer sends by the limits of these options, first what came early.
+
+        Called once, when the host has sent its 101; sets `connection.heard` from then on.
+        """
+
+    @abstractmethod
+    async def ping(self, payload: bytes) -> None:
+        """Send a ping."""
+
+    @abstractmethod
+    async def pong(self, payload: bytes) -> None:
+        """Send a pong that nobody has asked for."""
+
+    @abstractmethod
+    async def end(self) -> None:
+        """End the connection once the close frame is written and the peer could read it."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Cut the connection now."""
+
+
+def offer_frames(scope: Any, frames: Frames) -> None:
+    """Put a host's frames into the scope of its WebSocket; middleware passes them on."""
+    scope.setdefault("extensions", {})[EXTENSION] = {"frames": frames}
+
+
+def frames_of(scope: Any) -> Frames | None:
+    """Return the frames that the host of a scope offers, or None."""
+    extension = (scope.get("extensions") or {}).get(EXTENSION)
+    return None if extension is None else extension["frames"]
+
+
+class GuardedInput:
+    """Lets through to a host's own parser what it may read, and tells what it would not tell."""
+
+    def __init__(self) -> None:
+        self.writing_paused = False
+        self.failed = False
+        self._guard: FrameGuard | None = None
+        self._connection: Connection | None = None
+        self._early = b""
+        self._late_ping: bytes | None = None
+
+    @property
+    def early_size(self) -> int:
+        """How much waits for `begin`."""
+        return len(self._early)
+
+    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+        """Hold nothing back any more; `receive(b"")` then gives what was."""
+        self._guard = FrameGuard(options)
+        self._connection = connection
+
+    def receive(self, data: bytes) -> Iterator[bytes | Event]:
+        """Yield, in order, bytes that the host may read and events that it is to pass on."""
+        if self._guard is None or self._connection is None:
+            self._early += data
+            return
+        self._connection.heard = True
+        data, self._early = self._early + data, b""
+        if self.failed:
+            return
+        self._guard.receive_data(data)
+        try:
+            while (piece := self._guard.next_piece()) is not None:
+                yield from self._pass_on(piece[0], self._guard.take_control())
+        except ProtocolError as error:
+            self.failed = True
+            yield {"type": "turnout.failed", "error": error.with_traceback(None)}
+
+    def resume(self) -> bytes:
+        """Return the ping that had to wait until the host's transport takes more, if one did."""
+        self.writing_paused = False
+        ping, self._late_ping = self._late_ping, None
+        return ping or b""
+
+    def _pass_on(self, frame: bytes, control: Any) -> Iterator[bytes | Event]:
+        if control is None:
+            yield frame
+        elif not isinstance(control, PingMessage):
+            yield frame
+            yield {"type": "turnout.pong", "message": control}
+        else:
+            # RFC 6455 section 5.5.3 lets us answer the latest ping only: a flood of pings from a
+            # peer that does not read fills no memory.
+            if self.writing_paused:
+                self._late_ping = frame
+            else:
+                yield frame
+            yield {"type": "turnout.ping", "message": control}
+
+
+def found_by_host(code: int, what: str) -> ProtocolError:
+    """Return the error for what a host found behind a guard: as a rule, text that is no UTF-8."""
+    if code == InvalidPayloadError.code:
+        return InvalidPayloadError(NOT_UTF8)
+    return ProtocolError(f"the server refused a frame: {what}")
