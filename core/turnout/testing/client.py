@@ -238,9 +238,8 @@ class RawClient:
         rest = self.stream.read_to_end()
         self.stream.close()
         if rest:
-            raise Unexpected(
-                self.stream.wanted, f"{len(rest)} more bytes: {'; '.join(describe_frames(rest))}"
-            )
+            frames = "; ".join(describe_frames(rest, from_client=False))
+            raise Unexpected(self.stream.wanted, f"{len(rest)} more bytes: {frames}")
 
     def expect_failure(self, code: int) -> None:
         """Read a close frame with `code` and then the end of the connection."""

@@ -56,7 +56,7 @@ def _describe_sent(data: bytes) -> Iterator[str]:
     elif data[:1].isalpha() or data[:1].isdigit():
         yield f"{len(data)} bytes: {quote(data)}"
     else:
-        yield from describe_frames(data)
+        yield from describe_frames(data, from_client=True)
 
 
 class Conversation:

@@ -121,7 +121,7 @@ def _encode_length(length: int, mask_bit: int) -> bytes:
     return struct.pack("!BQ", mask_bit | 127, length)
 
 
-def describe_frames(data: bytes) -> Iterator[str]:
+def describe_frames(data: bytes, *, from_client: bool) -> Iterator[str]:
     """Yield in words the frames that begin in `data`, the last of which may be incomplete."""
     while len(data) >= 2:
         size, length = _read_length(data)
@@ -132,7 +132,8 @@ def describe_frames(data: bytes) -> Iterator[str]:
         payload, rest = data[end : end + length], data[end + length :]
         frame = _frame(data[0], mask(payload, data[size:end]) if masked else payload)
         short = f" (its header declares {length})" if length > len(payload) else ""
-        yield f"{frame}{short}{'' if masked else ', not masked'}"
+        odd = "" if masked == from_client else ", masked" if masked else ", not masked"
+        yield f"{frame}{short}{odd}"
         data = rest
     if data:
         yield f"the beginning of a frame: {data.hex(' ')}"

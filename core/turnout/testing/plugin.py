@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from turnout.testing.expectations import Unmet
 from turnout.testing.marks import marks_of
-from turnout.testing.report import Report
+from turnout.testing.reporting import EndError, Reporting, rule_of
+from turnout.testing.selection import is_chosen
 
 if TYPE_CHECKING:
     from turnout.capabilities import Capabilities
@@ -43,8 +45,7 @@ MARKS = (
     "requires(*capabilities): the test is declared away where the engine declares one of them away",
     "slow: takes seconds rather than milliseconds",
 )
-REPORT = pytest.StashKey[Report]()
-CHOICE = pytest.StashKey[tuple[str, str | None]]()
+REPORTING = pytest.StashKey[Reporting]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,13 +57,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--subject", metavar="MODULE:ATTR", help="serve this registry in place of the suite's own"
     )
+    group.addoption(
+        "--turnout-only", action="append", default=[], metavar="NAME", help="run these only"
+    )
+    group.addoption(
+        "--turnout-watch",
+        action="store_true",
+        help="replace a server that no longer answers, and end early when nothing can pass",
+    )
+    group.addoption(
+        "--turnout-progress", type=int, metavar="FD", help="write a line of JSON for each test"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks and begin the report."""
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
-    config.stash[REPORT] = Report()
+    config.stash[REPORTING] = reporting = Reporting(config)
+    config.pluginmanager.register(reporting, "turnout-reporting")
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # the servers are to end with the run
         signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -76,24 +89,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(getattr(pytest.mark, name)(*args, **kwargs))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Enter a test of the suite into the report."""
-    outcome = yield
-    mark = item.get_closest_marker("rule")
-    if mark is not None:
-        item.config.stash[REPORT].add(item.name, outcome, **mark.kwargs)
-    return outcome
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report."""
-    path = session.config.getoption("--report", default=None)
-    choice = session.config.stash.get(CHOICE, None)
-    if path is not None and choice is not None:
-        session.config.stash[REPORT].write(path, *choice)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what was asked for."""
+    wanted: list[str] = config.getoption("--turnout-only", default=[])
+    if not wanted:
+        return
+    chosen = [item for item in items if is_chosen(wanted, item.name, rule_of(item).get("row"))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 def _choose(request: pytest.FixtureRequest) -> tuple[str, str | None]:
@@ -117,7 +120,7 @@ def _choose(request: pytest.FixtureRequest) -> tuple[str, str | None]:
 @pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> str:
     """The name of the engine under test."""
-    choice = request.config.stash[CHOICE] = _choose(request)
+    request.config.stash[REPORTING].choice = choice = _choose(request)
     return choice[0]
 
 
@@ -126,7 +129,7 @@ def strategy(request: pytest.FixtureRequest, engine: str) -> type[RequestUpgrade
     """The strategy class under test."""
     from turnout import plugins
 
-    return plugins.load(*request.config.stash[CHOICE])
+    return plugins.load(*_choose(request))
 
 
 @pytest.fixture(scope="session")
@@ -155,20 +158,24 @@ def server_command(
     from turnout.testing.engines import command_for
 
     return command_for(
-        *request.config.stash[CHOICE],
+        *_choose(request),
         capabilities,
         request.config.getoption("--subject", default=None),
     )
 
 
 @pytest.fixture(scope="session")
-def server(server_command: ServerCommand) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, server_command: ServerCommand) -> Iterator[Server]:
     """A server that all tests share; it must end in order when they are through."""
     from turnout.testing.server import Server
 
     with Server(server_command) as running:
+        request.config.stash[REPORTING].server = running
         yield running
-        running.stop().check()
+        try:
+            running.stop().check()
+        except Unmet as error:
+            raise EndError(error.expected, error.got) from error
 
 
 @pytest.fixture
