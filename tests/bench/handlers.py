@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from turnout import Deflate, TextWebSocketHandler, WebSocketHandlerRegistry, WebSocketOptions
+from turnout import (
+    Deflate,
+    TextWebSocketHandler,
+    WebSocketHandler,
+    WebSocketHandlerRegistry,
+    WebSocketOptions,
+    broadcast,
+)
 
 LARGEST = 64 * 1024 * 1024
 OPTIONS = WebSocketOptions(
@@ -44,6 +51,13 @@ def echo_registry(options: WebSocketOptions) -> WebSocketHandlerRegistry:
     registry.add_handler(PlainEcho(), "/plain/callback")
     registry.websocket("/async/stream")(async_stream)
     registry.websocket("/plain/stream")(plain_stream)
+    registry.add_handler(WebSocketHandler(), "/idle")
+
+    async def tell_everybody(request: Any, response: Any) -> None:
+        reached = broadcast(registry.sessions.values(), request.headers["x-message"])
+        await response.send(200, body=str(reached).encode())
+
+    registry.add_http_handler(tell_everybody, "/broadcast")
     return registry
 
 
