@@ -405,6 +405,27 @@ def test_an_answer_that_is_not_finished_is_cut_off(caplog: pytest.LogCaptureFixt
     assert "did not finish" in caplog.text
 
 
+def test_an_answer_to_a_client_that_has_just_gone_is_nobodys_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The end of the stream was seen, and the transport has yet to tell of its own end."""
+    site = Site()
+
+    async def late(request: Any, response: Any) -> None:
+        await response.start(200)
+        response._connection.transport.close()
+        await response.finish()
+
+    site.registry.add_http_handler(late, "/late")
+
+    async def client(peer: Peer) -> None:
+        await peer.say("GET /late HTTP/1.1\r\nHost: h\r\n\r\n")
+        await peer.rest()
+
+    site.run(client)
+    assert caplog.text == ""
+
+
 def test_a_handler_that_is_cancelled_ends_its_connection() -> None:
     """By whoever: nobody would answer the request any more."""
     site = Site()
