@@ -35,11 +35,13 @@ class Headers(Mapping[str, str]):
 
     def add(self, name: str, value: str) -> None:
         """Append a field, keeping those of the same name; raise `ValueError` on illegal bytes."""
-        if not _NAME.match(name):
-            raise ValueError(f"not a header name: {name!r}")
-        if _FORBIDDEN.search(value) or (not value.isascii() and not _is_latin(value)):
-            raise ValueError(f"the value of header {name} has a character that may not be sent")
+        _check(name, value)
         self._fields.append((name, value.strip(" \t")))
+
+    def check(self) -> None:
+        """Raise `ValueError` on illegal bytes; a field that came by `trusted` may have some."""
+        for name, value in self._fields:
+            _check(name, value)
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of that name by this one."""
@@ -113,6 +115,13 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         """Name the fields only: values hold cookies and tokens."""
         return f"Headers({', '.join(self)})"
+
+
+def _check(name: str, value: str) -> None:
+    if not _NAME.match(name):
+        raise ValueError(f"not a header name: {name!r}")
+    if _FORBIDDEN.search(value) or (not value.isascii() and not _is_latin(value)):
+        raise ValueError(f"the value of header {name} has a character that may not be sent")
 
 
 def _pairs(fields: HeadersLike) -> Iterable[tuple[str, str]]:

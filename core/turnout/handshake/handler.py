@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from turnout.errors import UsageError
 from turnout.handlers.checks import sub_protocol_names
 from turnout.handshake.negotiated import Negotiated, response_headers
 from turnout.handshake.redaction import printable
@@ -88,15 +89,29 @@ class HandshakeHandler:
     def _check_in_order(
         self, request: ServerHttpRequest, versions: Sequence[str], origins: OriginPolicy
     ) -> None:
+        self.check_fields(request)
         self.check_method(request)
         if request.method == "GET":
             self.check_http_version(request)
+            self.check_host(request)
             self.check_upgrade(request)
             self.check_connection(request)
             self.check_key(request)
             self.check_body(request)
         self.check_version(request, versions)
         self.check_origin(request, origins)
+
+    def check_fields(self, request: ServerHttpRequest) -> None:
+        """Refuse header fields that no client may send with 400; not every server looks."""
+        try:
+            request.headers.check()
+        except ValueError as error:
+            refuse(400, "A header field of the request is malformed.", detail=str(error))
+
+    def check_host(self, request: ServerHttpRequest) -> None:
+        """Refuse with 400 unless there is one `Host` (section 4.2.1; RFC 9112 section 3.2)."""
+        if len(request.headers.get_all("host")) != 1:
+            refuse(400, 'A WebSocket handshake has one "Host" header.')
 
     def check_method(self, request: ServerHttpRequest) -> None:
         """Refuse what is neither GET nor, from HTTP/2 on, an extended CONNECT with 405."""
@@ -199,7 +214,8 @@ class HandshakeHandler:
     ) -> str | None:
         """Return the first offer that either side of the server speaks, as the client spelt it.
 
-        Only what was offered can be chosen; case makes no difference.
+        Case makes no difference. An override that returns anything but one of `offered`, or None,
+        fails the handshake with 500 (section 4.2.2).
         """
         spoken = {name.lower() for name in (*spoken_by_handler, *self.sub_protocols)}
         return next((offer for offer in offered if offer.lower() in spoken), None)
@@ -239,6 +255,11 @@ class HandshakeHandler:
             offered = [offer for offer in offered if offer != credential.token]
         selected = self.select_sub_protocol(offered, spoken_by_handler)
         if selected is not None:
+            if selected not in offered:
+                raise UsageError(
+                    f"select_sub_protocol() of {type(self).__qualname__} has chosen the"
+                    f" sub-protocol {selected!r}, which the client has not offered"
+                )
             return selected
         if self.require_sub_protocol:
             refuse(400, "None of the offered sub-protocols is spoken here.")
