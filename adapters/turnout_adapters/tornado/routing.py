@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
@@ -87,6 +88,8 @@ class TurnoutRouter(Router):
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         """Return what answers the request, or None when it is not turnout's."""
         view = TornadoRequest(request)
+        if self._alone and _head_size(request) > self.strategy.max_header_size:
+            return OversizedDelegate(self, request, view)
         if self.service.claims(view) or (self._alone and self._knows(view)):
             return RequestDelegate(self, request, view)
         return None
@@ -156,3 +159,20 @@ class RequestDelegate(HTTPMessageDelegate):
         finally:
             if self._response.started and self._handler.get_status() != 101:
                 self._router.application.log_request(self._handler)
+
+
+class OversizedDelegate(RequestDelegate):
+    """A request whose head is too large: Tornado itself would end the connection without a word."""
+
+    async def _answer(self) -> None:
+        sentence = b"The head of the request is too large."
+        with contextlib.suppress(ConnectionClosed):
+            await self._response.send(
+                431, [("Content-Type", "text/plain"), ("Connection", "close")], sentence
+            )
+        self._connection.close()
+
+
+def _head_size(request: HTTPServerRequest) -> int:
+    fields = sum(len(name) + len(value) for name, value in request.headers.get_all())
+    return fields + len(request.uri or "")

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["serve", "stop"]
 
+ANSWERED_UP_TO = 4
+"""How many times its limit a head may have for a 431; beyond that, Tornado ends the connection."""
+
 
 async def stop(
     server: HTTPServer,
@@ -61,6 +64,7 @@ async def serve(
     native: dict[str, Any] = {
         "idle_connection_timeout": math.inf if timeout is None else timeout,
         **strategy.server_settings,
+        "max_header_size": strategy.max_header_size * ANSWERED_UP_TO,
     }
     server = HTTPServer(application, ssl_options=tls_context(settings), **native)
     async with termination() as asked:

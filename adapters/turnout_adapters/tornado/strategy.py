@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TornadoStrategy"]
 
+MAX_HEADER_SIZE = 64 * 1024  # Tornado's own default
 SERVER_SETTINGS = frozenset(inspect.signature(HTTPServer.initialize).parameters) - {
     "self",
     "request_callback",
@@ -87,6 +88,11 @@ class TornadoStrategy(RequestUpgradeStrategy):
     def server_settings(self) -> dict[str, Any]:
         """What was set for the HTTP server."""
         return {k: v for k, v in self.native_settings.items() if k in SERVER_SETTINGS}
+
+    @property
+    def max_header_size(self) -> int:
+        """How many bytes the head of a request may have."""
+        return cast("int", self.native_settings.get("max_header_size") or MAX_HEADER_SIZE)
 
     @property
     def application_settings(self) -> dict[str, Any]:

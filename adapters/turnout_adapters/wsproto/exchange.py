@@ -41,6 +41,7 @@ class HttpExchange(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, max_header_size: int) -> None:
         self._loop = loop
+        self._max_header_size = max_header_size
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=max_header_size)
         self._body: deque[bytes] = deque()
         self._body_size = 0
@@ -126,6 +127,7 @@ class HttpExchange(asyncio.Protocol):
 
     def _take(self, event: h11.Event) -> None:
         if isinstance(event, h11.Request):
+            _check_size(event, self._max_header_size)
             _check_framing(event)
             self._stop_timer()
             self._body_ended = False
@@ -166,7 +168,7 @@ class HttpExchange(asyncio.Protocol):
         """Keep the connection, where both sides can, for another request."""
         self.task = None
         ours, theirs = self._h11.our_state, self._h11.their_state
-        if ours is h11.SWITCHED_PROTOCOL or self.lost.done():
+        if ours is h11.SWITCHED_PROTOCOL or self.gone:
             return
         if ours is h11.SEND_BODY:
             log.error("a handler did not finish its response; the connection is cut")
@@ -224,7 +226,7 @@ class HttpExchange(asyncio.Protocol):
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body of the request as it comes; raise `ConnectionClosed` if it does not."""
-        if self._h11.they_are_waiting_for_100_continue:
+        if self._h11.they_are_waiting_for_100_continue and not self.gone:
             self.send(h11.InformationalResponse(status_code=100, headers=[]))
         while True:
             while self._body:
@@ -234,7 +236,7 @@ class HttpExchange(asyncio.Protocol):
                 yield piece
             if self._body_ended:
                 return
-            if self.lost.done():
+            if self.gone:
                 raise ConnectionClosed(NO_CLOSE_FRAME)
             readable = self._readable = self._loop.create_future()
             await readable
@@ -268,6 +270,13 @@ class HttpExchange(asyncio.Protocol):
     def _wake_reader(self) -> None:
         if self._readable is not None and not self._readable.done():
             self._readable.set_result(None)
+
+
+def _check_size(request: h11.Request, limit: int) -> None:
+    """Refuse a head over the limit that came in one piece: h11 counts incomplete ones only."""
+    fields = sum(len(name) + len(value) for name, value in request.headers)
+    if fields + len(request.target) > limit:
+        raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
 
 
 def _check_framing(request: h11.Request) -> None:
