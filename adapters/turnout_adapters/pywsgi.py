@@ -18,6 +18,7 @@ from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConnectionClosed, HandshakeRefused
 from turnout_adapters.gevent_wsgi import GeventWsgiRequest
 from turnout_adapters.wsgi import Environ, StartResponse
+from turnout_compat.gevent_head import strict_headers
 from turnout_compat.gevent_transport import address_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ HANDLER = "turnout.pywsgi_handler"
 
 
 class PywsgiHandler(WSGIHandler):
-    """A handler that can be found behind any middleware."""
+    """A handler that can be found behind any middleware, and refuses what is no head of HTTP."""
+
+    MessageClass = staticmethod(strict_headers)
 
     def get_environ(self) -> Environ:
         """Return the environ of the request."""
