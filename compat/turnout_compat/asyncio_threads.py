@@ -21,6 +21,7 @@ from turnout.session.lifecycle import Control
 from turnout_compat.threads_runtime import ThreadWaiter
 
 if TYPE_CHECKING:
+    from turnout.runtime import Timer
     from turnout.session.connection import Connection
     from turnout.session.outbox import Waiting
     from turnout.session.session import WebSocketSession
@@ -123,11 +124,13 @@ class Outgoing:
     def __init__(self, session: WebSocketSession, runtime: AsyncioRuntime) -> None:
         self._session = session
         self._runtime = runtime
-        self._messages: deque[Message] = deque()
+        self._messages: deque[Message | CloseStatus] = deque()
         self._lock = threading.Lock()
         self._on_the_way = 0
         self._flushing = False
         self._waiting: list[ThreadWaiter] = []
+        self._closing_with: CloseStatus | None = None
+        self._deadline: Timer | None = None
 
     def send(self, message: Message) -> None:
         """Hand a message over; block while too much is on its way; raise `ConnectionClosed`.
@@ -137,16 +140,48 @@ class Outgoing:
         if isinstance(message, TextMessage) and not message.payload.isascii():
             message.payload.encode()
         self._wait_below(CREDIT)
-        error = self._session.closed_error()
-        if error is not None:
-            raise error
         with self._lock:
+            error = self._closed_error()
+            if error is not None:
+                raise error
             self._on_the_way += weight(message)
             self._messages.append(message)
             if self._flushing:
                 return
             self._flushing = True
         self._runtime.call_inside(self._flush)
+
+    def close(self, status: CloseStatus) -> None:
+        """Begin to close after what is on its way; take nothing more, and wait for nothing."""
+        with self._lock:
+            if self._closing_with is not None:
+                return
+            self._closing_with = status
+            self._messages.append(status)
+        self._runtime.call_inside(self._begin_close)
+
+    def _begin_close(self) -> None:
+        """Give what is on its way, to a peer that may read none of it, the time of any close."""
+        if self._session.state != "open":
+            return  # a flush that was under way has been here first
+        limit = self._session.options.close_timeout
+        self._deadline = self._runtime.call_later(limit, self._give_up)
+        with self._lock:
+            if self._flushing:
+                return
+            self._flushing = True
+        self._flush()
+
+    def _give_up(self) -> None:
+        assert self._closing_with is not None
+        self._session.begin_close(self._closing_with)
+        self._session.connection.abort()
+
+    def _closed_error(self) -> ConnectionClosed | None:
+        error = self._session.closed_error()
+        if error is None and self._closing_with is not None:
+            return ConnectionClosed(self._closing_with, "local")
+        return error
 
     def wait(self) -> None:
         """Return when the engine has taken everything, or never will."""
@@ -169,6 +204,9 @@ class Outgoing:
                     self._flushing = False
                     return
                 message = self._messages.popleft()
+            if isinstance(message, CloseStatus):
+                self._close_now(message)
+                continue
             try:
                 waiting = self._session.post(message)
             except Exception as error:
@@ -178,6 +216,11 @@ class Outgoing:
                 self._runtime.spawn(self._await(waiting, message))
                 return
             self._took(message)
+
+    def _close_now(self, status: CloseStatus) -> None:
+        if self._deadline is not None:  # from here on, the session has its own
+            self._deadline.cancel()
+        self._session.begin_close(status)
 
     async def _await(self, waiting: Waiting, message: Message) -> None:
         try:
@@ -249,8 +292,8 @@ class ThreadSession(BlockingSession):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection after what is on its way; return when it is closed."""
-        self._outgoing.wait()
-        super().close(code, reason)
+        self._outgoing.close(CloseStatus(code, reason).check_sendable())
+        self.wait_closed()
 
 
 class ThreadControl(Control):

@@ -149,7 +149,7 @@ def test_end_of_input_before_the_start() -> None:
     assert ends.ends == []
     ends.connection.start()
     assert ends.session.events == [TextMessage("1")]
-    assert ends.ends == ["close"]
+    assert ends.ends == ["abort"]
 
 
 def test_end_of_input_where_both_directions_end_together() -> None:
@@ -472,7 +472,7 @@ def test_peer_vanishes(ends: Ends) -> None:
 def test_end_of_input_without_a_close_frame(ends: Ends) -> None:
     ends.receive(frame(TEXT, b"1") + b"\x81")
     assert ends.connection.eof_received()
-    assert ends.ends == ["close"]
+    assert ends.ends == ["abort"]
     ends.connection.connection_lost(None)
     assert ends.session.events == [TextMessage("1"), ("lost", None)]
 
@@ -488,7 +488,7 @@ def test_end_of_input_waits_until_a_paused_session_has_everything(ends: Ends) ->
     assert ends.session.events == [TextMessage("1"), TextMessage("2"), TextMessage("3")]
     ends.session.pause_after = None
     ends.connection.resume_reading()
-    assert ends.ends == ["close"]
+    assert ends.ends == ["abort"]
 
 
 def test_end_of_input_after_a_close_frame_leaves_time_for_ours(ends: Ends) -> None:

@@ -247,9 +247,15 @@ class StandardConnection(Connection):
             self.flush()
 
     def _end_input(self) -> None:
-        # A peer that sent a close frame, or broke the protocol, is still owed ours.
-        if not self._close_received and not self._failed:
+        # A peer that sent a close frame, or broke the protocol, is still owed ours. Any other has
+        # gone: if what is buffered had to be written first, a handler that sends on would hold the
+        # connection for as long as somebody reads, and a peer that reads nothing until a timeout.
+        if self._close_received or self._failed:
+            return
+        if self._close_sent:  # the session has set the time
             self._transport.close()
+        else:
+            self._transport.abort()
 
     def _pause_transport(self) -> None:
         if not self._transport_paused:
