@@ -42,6 +42,7 @@ class Row(Enum):
     SENDS = "sends of one session are serialised; broadcast"
     RUNTIME = "both colours, context variables, foreign awaitables"
     MANY = "1,000 connections at once"
+    HOSTILE = "hostile clients: floods, bombs, half-open, one byte at a time; others unaffected"
     HTTP = "plain HTTP: bodies, streaming, a client that goes"
     TRANSPORTS = "TLS and Unix sockets"
     START = "options that cannot be honoured are refused at start"

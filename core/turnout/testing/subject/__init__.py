@@ -10,12 +10,18 @@ import os
 from types import FunctionType, ModuleType
 from typing import Any
 
-from turnout import Deflate, HandshakeInterceptor, Overflow, WebSocketHandlerRegistry
+from turnout import (
+    Deflate,
+    HandshakeHandler,
+    HandshakeInterceptor,
+    Overflow,
+    WebSocketHandlerRegistry,
+)
 from turnout.handlers.stream import FunctionHandler
 from turnout.registration import WebSocketHandlerRegistration
 from turnout.testing.agreed import WITHOUT_VARIABLE
 from turnout.testing.subject import async_actions, async_handlers, plain_actions, plain_handlers
-from turnout.testing.subject.handshakes import INTERCEPTORS, NamedByQuery
+from turnout.testing.subject.handshakes import INTERCEPTORS, Inventing, NamedByQuery
 from turnout.testing.subject.http_handlers import HTTP_HANDLERS
 
 __all__ = ["COLOURS", "build_registry", "registry"]
@@ -93,6 +99,7 @@ def _add_limited(colour: _Colour) -> None:
     sizes = {"max_text_size": 1000, "max_binary_size": 1000}
     colour.add_with(deflate, colour.act, "/deflate/rooms/{room}")
     colour.add_with(deflate | sizes, handlers.echo, "/deflate/limited")
+    colour.add_with(deflate | {"receive_buffer": 65536}, handlers.gated, "/deflate/gated")
 
 
 def _add_timed(colour: _Colour) -> None:
@@ -106,6 +113,7 @@ def _add_timed(colour: _Colour) -> None:
     colour.add_with({"idle_timeout": 0.5}, handlers.Callbacks(), "/idle")
     pinging = {"ping_interval": 0.3, "ping_timeout": 0.3}
     colour.add_with(pinging, handlers.Callbacks(), "/keepalive")
+    colour.add_with({"close_timeout": 0.5}, colour.act, "/hasty")
 
 
 def _add_handshakes(
@@ -114,7 +122,11 @@ def _add_handshakes(
     act = colour.act
     colour.add(act, "/intercepted").add_interceptors(marking())
     colour.add(act, "/refused").add_interceptors(marking(), refusing())
-    colour.add(act, "/protocols", sub_protocols=("chat.v2", "Chat.v1"))
+    protocols = ("chat.v2", "Chat.v1")
+    colour.add(act, "/protocols", sub_protocols=protocols)
+    required = HandshakeHandler(sub_protocols=protocols, require_sub_protocol=True)
+    colour.add(act, "/protocols/required").set_handshake_handler(required)
+    colour.add(act, "/protocols/invented").set_handshake_handler(Inventing())
     colour.add(act, "/users").set_handshake_handler(NamedByQuery())
     origins = ("https://one.example", "https://two.example:8443")
     colour.add(act, "/origins/list").set_allowed_origins(*origins)

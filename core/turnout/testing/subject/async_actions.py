@@ -88,6 +88,24 @@ async def use_after_close(session: WebSocketSession) -> None:
             record_end(session, "refused", **describe_error(error))
 
 
+async def close_while_sending(session: WebSocketSession, count: int, size: int) -> None:
+    """Close beside a sender that has more to send than the peer takes."""
+    sending = turnout.spawn(burst(session, count, size))
+    while not session.waiting_bytes:
+        await turnout.sleep(0)
+    await session.close(4001, "enough")
+    try:
+        await sending
+    except ConnectionClosed as error:
+        record_end(session, "sender stopped", **describe_error(error))
+
+
+async def note(session: WebSocketSession) -> object:
+    """Record that this message was handled."""
+    record_end(session, "noted")
+    return "noted"
+
+
 async def fail(session: WebSocketSession) -> None:
     """Raise what a client must not see."""
     raise RuntimeError(DETAIL)
@@ -198,6 +216,8 @@ ACTIONS: dict[str, Callable[..., Awaitable[object]]] = {
     "close twice": close_twice,
     "close beside": close_beside,
     "use after close": use_after_close,
+    "close while sending": close_while_sending,
+    "note": note,
     "fail": fail,
     "burst": burst,
     "send iterables": send_iterables,

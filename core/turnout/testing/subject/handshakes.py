@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from turnout import (
     HandshakeHandler,
@@ -14,9 +16,10 @@ from turnout import (
 )
 from turnout.testing.agreed import DETAIL
 from turnout.testing.subject.facts import FROM_INTERCEPTOR
+from turnout.testing.subject.injected import INJECTED
 from turnout.testing.subject.recorder import record
 
-__all__ = ["INTERCEPTORS", "NamedByQuery"]
+__all__ = ["INTERCEPTORS", "Inventing", "NamedByQuery"]
 
 CHALLENGE = [("WWW-Authenticate", 'Bearer realm="turnout"'), ("X-Reason", "no token")]
 
@@ -111,11 +114,14 @@ def _refuse(how: str, response: ServerHttpResponse) -> bool:
         raise HandshakeRefused(401, CHALLENGE, "token needed")
     if how == "error":
         raise RuntimeError(DETAIL)
-    if how == "injected header":
-        response.headers.add("X-Answer", "first\r\nX-Injected: second")
-    if how == "injected refusal":
-        raise HandshakeRefused(403, [("X-Answer", "first\r\nX-Injected: second")])
-    return how != "false"
+    if how == "status":
+        response.status = 429
+        response.headers.add("Retry-After", "7")
+    if how in INJECTED:
+        response.headers.add(*INJECTED[how])
+    if how.startswith("refusal with "):
+        raise HandshakeRefused(403, [INJECTED[how.removeprefix("refusal with ")]])
+    return how not in ("false", "status")
 
 
 INTERCEPTORS: dict[str, tuple[type[HandshakeInterceptor], type[HandshakeInterceptor]]] = {
@@ -131,11 +137,22 @@ class User:
         self.name = name
 
 
+class Inventing(HandshakeHandler):
+    """Choose a sub-protocol that was not offered: the first offer, percent-decoded."""
+
+    def select_sub_protocol(
+        self, offered: Sequence[str], spoken_by_handler: Sequence[str]
+    ) -> str | None:
+        return unquote(offered[0])
+
+
 class NamedByQuery(HandshakeHandler):
-    """Take the user's name from the query; nobody is refused."""
+    """Take the user's name from the query, and refuse who is called nobody."""
 
     def determine_user(
         self, request: ServerHttpRequest, handler: Any, attributes: dict[str, Any]
     ) -> Principal | None:
         name = request.query.get("user")
+        if name == "nobody":
+            raise HandshakeRefused(401, CHALLENGE, "who are you?")
         return None if name is None else User(name)

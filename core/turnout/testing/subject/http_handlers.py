@@ -8,6 +8,7 @@ from typing import Any
 
 from turnout import BodyTooLargeError, ConnectionClosed, ServerHttpRequest, ServerHttpResponse
 from turnout.testing.agreed import DETAIL
+from turnout.testing.subject.injected import INJECTED
 from turnout.testing.subject.recorder import record
 
 __all__ = ["BODY_LIMIT", "HTTP_HANDLERS"]
@@ -110,6 +111,18 @@ def plain_failing(request: Any, response: Any) -> None:
     raise RuntimeError(DETAIL)
 
 
+async def async_injected(request: ServerHttpRequest, response: ServerHttpResponse) -> None:
+    """Answer with a header that may not be sent."""
+    fields = [INJECTED[request.query["what"]]]
+    await (response.send if request.query["how"] == "send" else response.start)(200, fields)
+
+
+def plain_injected(request: Any, response: Any) -> None:
+    """`async_injected` in the other colour."""
+    fields = [INJECTED[request.query["what"]]]
+    (response.send if request.query["how"] == "send" else response.start)(200, fields)
+
+
 HTTP_HANDLERS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
     "async": {
         "body": async_body,
@@ -117,6 +130,7 @@ HTTP_HANDLERS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
         "stream": async_stream,
         "disconnect": async_disconnect,
         "failing": async_failing,
+        "injected": async_injected,
     },
     "plain": {
         "body": plain_body,
@@ -124,5 +138,6 @@ HTTP_HANDLERS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
         "stream": plain_stream,
         "disconnect": plain_disconnect,
         "failing": plain_failing,
+        "injected": plain_injected,
     },
 }

@@ -89,6 +89,24 @@ def use_after_close(session: BlockingSession) -> None:
             record_end(session, "refused", **describe_error(error))
 
 
+def close_while_sending(session: BlockingSession, count: int, size: int) -> None:
+    """Close beside a sender that has more to send than the peer takes."""
+    sending = blocking.spawn(lambda: burst(session, count, size))
+    while not session.waiting_bytes:
+        blocking.sleep(0)
+    session.close(4001, "enough")
+    try:
+        sending.result()
+    except ConnectionClosed as error:
+        record_end(session, "sender stopped", **describe_error(error))
+
+
+def note(session: BlockingSession) -> object:
+    """Record that this message was handled."""
+    record_end(session, "noted")
+    return "noted"
+
+
 def fail(session: BlockingSession) -> None:
     """Raise what a client must not see."""
     raise RuntimeError(DETAIL)
@@ -187,6 +205,8 @@ ACTIONS: dict[str, Callable[..., object]] = {
     "close twice": close_twice,
     "close beside": close_beside,
     "use after close": use_after_close,
+    "close while sending": close_while_sending,
+    "note": note,
     "fail": fail,
     "burst": burst,
     "send iterables": send_iterables,

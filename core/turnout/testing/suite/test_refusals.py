@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from turnout.testing.agreed import DETAIL
 from turnout.testing.client import Connect
 from turnout.testing.commands import ask
@@ -57,13 +55,20 @@ def test_refusal_ends_the_handshake(
 
 
 @both_colours
-@pytest.mark.parametrize("how", ["injected header", "injected refusal"])
-@rule(Row.REFUSAL, "a line break in a header's value is refused, not sent")
-def test_header_injection(connect: Connect, colour: str, how: str) -> None:
-    response = connect().handshake(f"/{colour}/refused?how={how.replace(' ', '%20')}")
-    assert response.status == 500
-    assert "X-Injected" not in response.headers
-    assert b"X-Injected" not in response.body
+@rule(Row.REFUSAL, "an interceptor that returns False → the status that it has set")
+def test_refused_with_the_status_that_was_set(connect: Connect, colour: str) -> None:
+    response = connect().handshake(f"/{colour}/refused?how=status")
+    assert (response.status, response.headers["Retry-After"]) == (429, "7")
+
+
+@both_colours
+@rule(Row.REFUSAL, "the handshake handler refuses: its status, headers and body, before any 101")
+def test_refused_by_the_handshake_handler(connect: Connect, colour: str) -> None:
+    client = connect()
+    response = client.handshake(f"/{colour}/users?user=nobody")
+    assert (response.status, response.body) == (401, b"who are you?")
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="turnout"'
+    assert client.handshake(f"/{colour}/users?user=ada").status == 101
 
 
 @both_colours
