@@ -128,14 +128,16 @@ class ThreadHost(Host):
         inbox = ThreadInbox(session.connection, session.options.receive_buffer, self._runtime)
         face = ThreadSession(session, self._runtime, inbox)
         session.use(inbox, face)
-        life = Lifecycle(prepared, session, face, ThreadControl(face, inbox))
+        life = self._life_of(session, prepared, face, ThreadControl(face, inbox))
         name = f"turnout-{session.id}"
-        ended = self._runtime.loop.create_task(self._in_thread(life.run, name), name=name)
+        ended = self._runtime.loop.create_task(self._serve(life, name), name=name)
         overdue = asyncio.Event()
         session.on_deadline(overdue.set)
         ended.add_done_callback(lambda _: overdue.set())
         with _started(session):
             cancelled = await self._wait(session, overdue)
+            if not ended.done():
+                await self._interrupt(life, ended)
             if ended.done():
                 ended.result()
             else:
@@ -146,6 +148,21 @@ class ThreadHost(Host):
                 await self._in_thread(life.finish, f"{name}-closed")
             if cancelled is not None:
                 raise cancelled
+
+    def _life_of(
+        self,
+        session: WebSocketSession,
+        prepared: PreparedHandler,
+        face: ThreadSession,
+        control: ThreadControl,
+    ) -> Lifecycle:
+        return Lifecycle(prepared, session, face, control)
+
+    async def _serve(self, life: Lifecycle, name: str) -> None:
+        await self._in_thread(life.run, name)
+
+    async def _interrupt(self, life: Lifecycle, ended: asyncio.Future[None]) -> None:
+        """Try to end a handler that is overdue: its thread cannot be made to."""
 
     async def _in_thread(self, life: Any, name: str) -> None:
         await self._runtime.run_plain(lambda: drive(life()), name=name)

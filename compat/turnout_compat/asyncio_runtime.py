@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from turnout.errors import UsageError
 from turnout.runtime import Host, Runtime, Task, Timer, Waiter
 from turnout_compat.asyncio_hosts import GreenletHost, TaskHost, ThreadHost
-from turnout_compat.threads_runtime import ThreadTask, ThreadWaiter
+from turnout_compat.threads_runtime import ThreadTask, ThreadWaiter, ThreadWork
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
@@ -111,6 +111,11 @@ class AsyncioRuntime(Runtime):
         """Run a plain function in a thread of its own."""
         return self.spawn(self.run_plain(function, name=name or "turnout-spawned"), name=name)
 
+    @property
+    def is_inside(self) -> bool:
+        """True in the thread of the loop."""
+        return threading.get_ident() == self._thread
+
     def call_inside(self, callback: Callable[[], object]) -> None:
         """Call `callback` in the loop's thread: at once from there, else soon."""
         if threading.get_ident() == self._thread:
@@ -145,7 +150,10 @@ class AsyncioRuntime(Runtime):
 
         Cancelling this ends the thread's next wait on a turnout object.
         """
-        task = ThreadTask(function, name)
+        return await self.finish(ThreadTask(function, name))
+
+    async def finish(self, task: ThreadWork[T]) -> T:
+        """Wait for what a thread runs; see `run_plain`."""
         ended = asyncio.Event()
         task.on_done(lambda: self.call_inside(ended.set))
         try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from turnout.errors import ConfigurationError
 from turnout.protocol.transport import Transport
+from turnout_compat.socket_transport import address_of
 
 if TYPE_CHECKING:
     from turnout.http import Address
@@ -60,15 +61,6 @@ class AsyncioTransport(Transport):
             self._transport.write_eof()
         else:
             self._transport.close()
-
-
-def address_of(name: Any) -> Address | None:
-    """Return what a socket calls one of its ends as an address; None for an unnamed end."""
-    if isinstance(name, tuple):
-        return cast("str", name[0]), cast("int", name[1])
-    if isinstance(name, bytes):
-        name = name.decode(errors="surrogateescape")
-    return cast("str", name) or None
 
 
 def bound_address(server: asyncio.Server) -> Address:

@@ -13,7 +13,6 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 
 from turnout.drive import drive
-from turnout.errors import UsageError
 from turnout.runtime import Runtime, Task, Waiter, set_current_caller, set_current_runtime
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
     from turnout.runtime import Host
 
-__all__ = ["ThreadsRuntime"]
+__all__ = ["TaskCancelled", "ThreadTask", "ThreadWaiter", "ThreadWork", "ThreadsRuntime"]
 
 T = TypeVar("T")
 
@@ -56,7 +55,7 @@ class ThreadWaiter(Waiter):
 
     def block(self) -> None:
         """Block the calling thread until `wake`, a cancellation, or the nearest deadline."""
-        task, deadline = ThreadTask.current(), _deadlines.nearest()
+        task, deadline = ThreadWork.current(), _deadlines.nearest()
         if task is not None:
             task.waiting = self
             if task.cancelled:  # it came before this wait could be seen
@@ -76,41 +75,48 @@ class ThreadWaiter(Waiter):
         yield  # makes this a generator that ends at its first step
 
 
-class ThreadTask(Task[T]):
-    """Something that runs in a thread of its own."""
+class ThreadWork(Task[T]):
+    """Something that some thread runs, once, by `run`; in a copy of the maker's context."""
 
     _local: ClassVar[threading.local] = threading.local()
 
-    def __init__(self, function: Callable[[], T], name: str | None) -> None:
+    def __init__(self, function: Callable[[], T], name: str) -> None:
+        self.name = name
         self.waiting: ThreadWaiter | None = None
         self.cancelled = False
+        self._function = function
+        self._context = copy_context()
         self._ended = ThreadWaiter()
         self._callbacks: list[Callable[[], object]] = []
         self._result: T
         self._error: BaseException | None = None
         self._told = False
-        context = copy_context()
-        thread = threading.Thread(
-            target=lambda: context.run(self._run, function), name=name, daemon=True
-        )
-        self._name = thread.name
-        thread.start()
 
     def __del__(self) -> None:
         if isinstance(self._error, Exception) and not self._told:
             log.error(
                 "the task %s raised, and nobody asked for its result",
-                self._name,
+                self.name,
                 exc_info=self._error,
             )
 
     @classmethod
-    def current(cls) -> ThreadTask[Any] | None:
-        """Return the task that the calling thread runs, if it runs one."""
+    def current(cls) -> ThreadWork[Any] | None:
+        """Return what the calling thread runs, if it runs any."""
         return getattr(cls._local, "task", None)
 
-    def _run(self, function: Callable[[], T]) -> None:
+    def run(self) -> None:
+        """Run it in the calling thread."""
+        outer = self.current()
         self._local.task = self
+        context, function = self._context, self._function
+        del self._context, self._function  # what they hold is given back at the end
+        try:
+            context.run(self._run, function)
+        finally:
+            self._local.task = outer
+
+    def _run(self, function: Callable[[], T]) -> None:
         set_current_runtime(ThreadsRuntime.shared())
         set_current_caller(drive)
         try:
@@ -163,6 +169,15 @@ class ThreadTask(Task[T]):
     def __await__(self) -> Generator[Any, None, T]:
         yield from self._ended.__await__()
         return self.result()
+
+
+class ThreadTask(ThreadWork[T]):
+    """Something that runs in a thread of its own."""
+
+    def __init__(self, function: Callable[[], T], name: str | None) -> None:
+        thread = threading.Thread(target=self.run, name=name, daemon=True)
+        super().__init__(function, thread.name)
+        thread.start()
 
 
 class ThreadTimeout(AbstractAsyncContextManager["ThreadTimeout"]):
@@ -259,7 +274,10 @@ class TimerThread:
 
 
 class ThreadsRuntime(Runtime):
-    """Plain threads; used by handlers that run in a thread, beside an event loop or without one."""
+    """Plain threads: of handlers that run in one beside an event loop, and of threaded servers.
+
+    Sessions do not live in these threads; see `turnout_compat.threads_io`.
+    """
 
     name = "threads"
     _shared: ClassVar[ThreadsRuntime | None] = None
@@ -307,9 +325,16 @@ class ThreadsRuntime(Runtime):
         set_current_runtime(self)
         return function()
 
+    @property
+    def of_sessions(self) -> Runtime:
+        """The event loop of the I/O thread, which begins at its first use."""
+        from turnout_compat.threads_io import IoRuntime
+
+        return IoRuntime.shared()
+
     def host(self, prepared: PreparedHandler) -> Host:
-        """Raise `UsageError`: no engine of this distribution serves sessions on plain threads."""
-        raise UsageError("sessions need an asyncio or gevent engine; threads only host handlers")
+        """Return the host for a handler; it runs in the I/O thread."""
+        return self.of_sessions.host(prepared)
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
         """Return a deadline for the waits of its body."""

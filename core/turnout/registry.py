@@ -225,7 +225,11 @@ class WebSocketHandlerRegistry:
     async def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
         """Close every session of the calling runtime and refuse new ones; see the service's."""
         runtime = current_runtime()
-        services = [service for service in self._services if service.runtime is runtime]
+        services = [
+            service
+            for service in self._services
+            if runtime in (service.runtime, service.runtime.of_sessions)
+        ]
         if not services:
             raise UsageError("this registry is not served here; drain the service that mount gave")
         for service in services:

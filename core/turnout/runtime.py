@@ -89,6 +89,17 @@ class Runtime(ABC):
     """One concurrency model, bound to its loop, hub or pool. Methods are called inside it."""
 
     name: ClassVar[str]
+    session_class: ClassVar[type[WebSocketSession] | None] = None
+    """What sessions that live in it are, where a plain `WebSocketSession` would not do."""
+
+    @property
+    def of_sessions(self) -> Runtime:
+        """The runtime that sessions live in: this one, unless its callers are many threads."""
+        return self
+
+    async def run_inside(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await a coroutine inside the runtime, wherever the caller is."""
+        return await coroutine
 
     @abstractmethod
     def time(self) -> float:

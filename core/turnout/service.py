@@ -45,7 +45,7 @@ class WebSocketService:
         self.runtime = runtime
         self.draining: bool = False
         self._closing_with = GOING_AWAY
-        self._handshakes = 0
+        self._handshakes: set[_Pending] = set()
         self._sessions: dict[str, WebSocketSession] = {}
         self._drained: list[Waiter] = []
         registry.join(self)
@@ -108,8 +108,8 @@ class WebSocketService:
         response: ServerHttpResponse,
         registration: WebSocketHandlerRegistration,
     ) -> None:
-        self._handshakes += 1
         pending = _Pending(self)
+        self._handshakes.add(pending)
         try:
             await self._upgrade(request, response, registration, pending)
         except ConnectionClosed:
@@ -175,18 +175,24 @@ class WebSocketService:
                 refuse(503, "The server is shutting down.", headers=[("Connection", "close")])
 
     def _check_room(self, request: ServerHttpRequest, limit: int | None) -> None:
-        if limit is not None and len(self._sessions) + self._handshakes > limit:
+        if limit is not None and len(self._sessions) + len(self._handshakes) > limit:
             with logged_refusal(request, type(self).__qualname__):
                 refuse(503, "The server has as many connections as it takes.")
 
-    def handshake_settled(self) -> None:
-        """Note that a handshake has become a session, or never will."""
-        self._handshakes -= 1
-        self._wake_drained()
+    def handshake_settled(self, handshake: _Pending) -> None:
+        """Note that a handshake has become a session, or never will; any thread may call it."""
+        self._handshakes.discard(handshake)
+        if self.draining:
+            self.runtime.of_sessions.call_inside(self._wake_drained)
 
     async def run_session(self, upgrade: Upgrade, connection: Connection) -> None:
-        """Run a session from its first message to the end of its handler."""
-        session = WebSocketSession(os.urandom(16).hex(), upgrade, connection, self.runtime)
+        """Run a session from its first message to the end of its handler.
+
+        It is called inside the runtime that sessions live in.
+        """
+        runtime = self.runtime.of_sessions
+        session_class = runtime.session_class or WebSocketSession
+        session = session_class(os.urandom(16).hex(), upgrade, connection, runtime)
         connection.session = session
         self._sessions[session.id] = session
         self.registry.note_session(session)
@@ -195,7 +201,7 @@ class WebSocketService:
         if self.draining:
             session.begin_close(self._closing_with)
         try:
-            await self.runtime.host(upgrade.handler).run(session, upgrade.handler)
+            await runtime.host(upgrade.handler).run(session, upgrade.handler)
         finally:
             session.finished()
             del self._sessions[session.id]
@@ -248,6 +254,9 @@ class WebSocketService:
         or reason that may not be sent.
         """
         self._closing_with = CloseStatus(code, reason).check_sendable()
+        await self.runtime.of_sessions.run_inside(self._drain(timeout))
+
+    async def _drain(self, timeout: float | None) -> None:
         self.draining = True
         for session in list(self._sessions.values()):
             session.begin_close(self._closing_with)
@@ -264,10 +273,11 @@ class WebSocketService:
     async def _wait_until_drained(self, timeout: float | None) -> None:
         timeouts = (session.options.close_timeout for session in self._sessions.values())
         longest = max(timeouts, default=self.registry.options.close_timeout)
-        waiter = self.runtime.waiter()
+        runtime = self.runtime.of_sessions
+        waiter = runtime.waiter()
         self._drained.append(waiter)
         limit = longest + GRACE if timeout is None else timeout
-        timer = self.runtime.call_later(limit, waiter.wake)
+        timer = runtime.call_later(limit, waiter.wake)
         try:
             await waiter
         finally:
@@ -295,7 +305,7 @@ class _Pending:
     def settle(self) -> None:
         """Count no more; harmless when repeated."""
         if self._service is not None:
-            self._service.handshake_settled()
+            self._service.handshake_settled(self)
             self._service = None
 
 

@@ -53,14 +53,25 @@ class Upgrade:
     on_session: Callable[[], None] | None = field(default=None)
     """Called when the session counts by itself."""
 
+    @property
+    def response_head(self) -> bytes:
+        """The 101 as it goes over the wire, for engines that let us write it."""
+        lines = (f"{name}: {value}" for name, value in self.response_headers)
+        return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode("latin-1")
+
+    async def upgraded(self) -> None:
+        """Tell the interceptors that the 101 is on the wire; `run` does, unless it was done."""
+        tell, self.on_upgraded = self.on_upgraded, None
+        if tell is not None:
+            await tell()
+
     async def run(self, connection: Connection) -> None:
         """Run the session over `connection`, whose 101 is on the wire, until all is over.
 
         Returns after `after_connection_closed`; handlers' exceptions are dealt with inside.
         """
         try:
-            if self.on_upgraded is not None:
-                await self.on_upgraded()
+            await self.upgraded()
         except BaseException:  # cancelled: no session will ever end this connection
             connection.abort()
             raise

@@ -18,7 +18,7 @@ from turnout.protocol.receivers import CloseReceived
 from turnout.session.connection import Connection
 from turnout_adapters.tornado.strategy import TornadoStrategy
 from turnout_adapters.tornado.stream import Backlog, close_stream, end_output
-from turnout_adapters.tornado.takeover import detach, switching_protocols
+from turnout_adapters.tornado.takeover import detach
 from turnout_compat.tornado_frames import CheckedWebSocketProtocol
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class NativeTornadoStrategy(TornadoStrategy):
         connection.local_address = request.local_address
         connection.remote_address = request.remote_address
         stream.set_nodelay(True)
-        stream.write(switching_protocols(upgrade))
+        stream.write(upgrade.response_head)
         await upgrade.run(connection)
 
 

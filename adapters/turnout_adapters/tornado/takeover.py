@@ -28,13 +28,7 @@ if TYPE_CHECKING:
     from turnout.strategy import Upgrade
     from turnout_adapters.tornado.views import TornadoRequest, TornadoResponse
 
-__all__ = ["detach", "switching_protocols", "take_over"]
-
-
-def switching_protocols(upgrade: Upgrade) -> bytes:
-    """Return the 101 as it goes on the wire: Tornado would change the case of names."""
-    lines = [f"{name}: {value}" for name, value in upgrade.response_headers]
-    return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode("latin-1")
+__all__ = ["detach", "take_over"]
 
 
 async def detach(handler: RequestHandler, response: TornadoResponse) -> IOStream:
@@ -70,7 +64,7 @@ def _over_stream(stream: IOStream, request: TornadoRequest, upgrade: Upgrade) ->
     transport = IOStreamTransport(stream, request.native)
     connection = _connect(transport, request, upgrade)
     transport.attach(connection)
-    transport.write(switching_protocols(upgrade))
+    transport.write(upgrade.response_head)
     return connection
 
 
@@ -82,7 +76,7 @@ async def _over_socket(
     transport, _ = await loop.connect_accepted_socket(_Arrival, duplicate)
     connection = _connect(AsyncioTransport(transport, request.native), request, upgrade, early)
     transport.set_protocol(cast("asyncio.Protocol", connection))  # it has every method of one
-    transport.write(switching_protocols(upgrade))
+    transport.write(upgrade.response_head)
     transport.resume_reading()
     return connection
 

@@ -1,0 +1,249 @@
+"""What the WSGI servers on threads have in common: a session has the thread of its request.
+
+The handler runs there, so the server's bookkeeping of the request spans the session, and its thread
+is taken for as long. The socket is the I/O thread's meanwhile (`turnout_compat.threads_io`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from turnout.drive import drive
+from turnout.errors import ConnectionClosed
+from turnout.handshake.refusal import refuse
+from turnout.protocol.connection import StandardConnection
+from turnout.service import WebSocketService
+from turnout.strategy import RequestUpgradeStrategy, Upgrade
+from turnout_adapters.wsgi import Environ, StartResponse, WsgiApplication, WsgiRequest, WsgiResponse
+from turnout_compat.threads_hosts import serve_from_here
+from turnout_compat.threads_io import IoRuntime
+from turnout_compat.threads_runtime import ThreadsRuntime
+from turnout_compat.threads_transport import ThreadHangupWatch, address_of, transport_over
+
+if TYPE_CHECKING:
+    from turnout.http import Address, ServerHttpRequest, ServerHttpResponse
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout_compat.threads_transport import LoopTransport
+
+__all__ = [
+    "ConnectionIsOver",
+    "ThreadedWsgiApplication",
+    "ThreadedWsgiRequest",
+    "ThreadedWsgiResponse",
+    "ThreadedWsgiStrategy",
+]
+
+log = logging.getLogger("turnout.wsgi")
+
+
+class ThreadedWsgiRequest(WsgiRequest):
+    """A request whose socket can be had; `start_response` leads to what an environ has lost."""
+
+    def __init__(self, environ: Environ, start_response: StartResponse) -> None:
+        super().__init__(environ)
+        self.start_response = start_response
+
+    @property
+    @abstractmethod
+    def socket(self) -> Any:
+        """The socket of the connection."""
+
+    @property
+    @abstractmethod
+    def early_bytes(self) -> bytes:
+        """What the server has read behind the request."""
+
+    @property
+    def sent_target(self) -> str | None:
+        """The request target as sent."""
+        return self.native.get("RAW_URI") or self.native.get("REQUEST_URI")
+
+    @property
+    def remote_address(self) -> Address | None:
+        """The peer of the socket."""
+        return address_of(self.socket.getpeername())
+
+    @property
+    def local_address(self) -> Address | None:
+        """This end of the socket."""
+        return address_of(self.socket.getsockname())
+
+
+class ConnectionIsOver(BrokenPipeError):
+    """Has a server end a connection as if its client had gone, with nothing more written.
+
+    Every server in this house lets such a client go in silence. `status` is 101 behind a session.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(errno.EPIPE, "the connection is over")
+        self.status = status
+
+
+class ThreadedWsgiResponse(WsgiResponse):
+    """A response in whose place a session can be served; writing blocks the thread."""
+
+    request: ThreadedWsgiRequest
+
+    def __init__(
+        self, request: ThreadedWsgiRequest, start_response: StartResponse, runtime: ThreadsRuntime
+    ) -> None:
+        super().__init__(request, start_response, runtime)
+        self.is_over = False
+        """True when the server must write nothing more."""
+        self.sent_status: int | None = None
+
+    def watch_hangup(self, on_hangup: Callable[[], object]) -> ThreadHangupWatch:
+        """Return a watch in the I/O thread."""
+        return ThreadHangupWatch(self.request.socket, IoRuntime.shared().start(), on_hangup)
+
+    def switch(self, upgrade: Upgrade) -> None:
+        """Write the 101; the server only makes a note of it."""
+        self.started = self.is_over = True
+        self.sent_status = 101
+        self.start_response("101 Switching Protocols", list(upgrade.response_headers))
+        with contextlib.suppress(OSError):  # the client has gone: the transport finds the same
+            self.request.socket.sendall(upgrade.response_head)
+
+    def abandon(self) -> None:
+        """Have the server end the connection, with nothing more written."""
+        self.is_over = True
+
+    def rest(self) -> Iterable[bytes]:
+        """Return what the server is given for a body."""
+        return self.nothing_more() if self.is_over else ()
+
+    def nothing_more(self) -> Iterable[bytes]:
+        """Raise `ConnectionIsOver` when the server asks for the body."""
+        raise ConnectionIsOver(self.sent_status)
+        yield b""  # makes this a generator, which runs when the server is ready for it
+
+
+class ThreadedWsgiStrategy(RequestUpgradeStrategy):
+    """The standard driver on the socket of a request that a thread of the server answers."""
+
+    runtime: ClassVar[str] = "threads"
+
+    def __init__(self) -> None:
+        self.native_settings: dict[str, Any] = {}
+        self._places = _Places()
+
+    @abstractmethod
+    def threads_of(self, request: ThreadedWsgiRequest) -> int | None:
+        """Return how many threads of the server sessions may have; None for any number."""
+
+    async def upgrade(
+        self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
+    ) -> None:
+        """Write the 101, give the socket to the standard driver and the thread to the handler."""
+        assert isinstance(request, ThreadedWsgiRequest)
+        assert isinstance(response, ThreadedWsgiResponse)
+        with self._places.take(self.threads_of(request)) as is_free:
+            if not is_free:
+                refuse(503, "The server has no thread left for another WebSocket.")
+            early = request.early_bytes
+            response.switch(upgrade)
+            await upgrade.upgraded()
+            io = IoRuntime.shared().start()
+            transport = transport_over(request.socket, io.loop, self.native_of(request))
+            serve_from_here(_serve(upgrade, transport, early), io.loop)
+
+    def native_of(self, request: ThreadedWsgiRequest) -> Any:
+        """Return what becomes `session.native`."""
+        return request.socket
+
+
+async def _serve(upgrade: Upgrade, transport: LoopTransport, early: bytes) -> None:
+    connection = StandardConnection(
+        transport,
+        upgrade.options,
+        upgrade.deflate,
+        partial=upgrade.handler.partial,
+        early_data=early,
+    )
+    transport.begin(connection)
+    try:
+        await upgrade.run(connection)
+    finally:
+        transport.release()
+
+
+class _Places:
+    """How many threads sessions have taken, those included whose handlers have outlived them."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._changing = threading.Lock()
+
+    @contextlib.contextmanager
+    def take(self, limit: int | None) -> Iterator[bool]:
+        """Take one within the block, and tell whether there was one to take."""
+        with self._changing:
+            is_free = limit is None or self._taken < limit
+            self._taken += is_free
+        try:
+            yield is_free
+        finally:
+            with self._changing:
+                self._taken -= is_free
+
+
+class ThreadedWsgiApplication:
+    """A WSGI application that serves a registry on threads, and leaves other requests to `app`.
+
+    `service` holds the sessions. Call `drain` when the server stops.
+    """
+
+    request_class: ClassVar[type[ThreadedWsgiRequest]]
+    response_class: ClassVar[type[ThreadedWsgiResponse]] = ThreadedWsgiResponse
+
+    def __init__(
+        self,
+        registry: WebSocketHandlerRegistry,
+        strategy: ThreadedWsgiStrategy,
+        app: WsgiApplication | None = None,
+    ) -> None:
+        self.runtime = ThreadsRuntime.shared()
+        self.service = WebSocketService(registry, strategy, self.runtime)
+        self._app = app
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; returns when its session, if it became one, is over."""
+        request = self.request_class(environ, start_response)
+        if self._app is not None and not self.takes(request):
+            return self._app(environ, start_response)
+        response = self.response_class(request, start_response, self.runtime)
+        # A context of its own: the thread serves other requests afterwards.
+        copy_context().run(drive, self._answer(request, response))
+        return response.rest()
+
+    def takes(self, request: WsgiRequest) -> bool:
+        """Tell whether this answers a request; else the host's own application does."""
+        return self._app is None or self.service.claims(request)
+
+    async def _answer(self, request: WsgiRequest, response: ThreadedWsgiResponse) -> None:
+        try:
+            if not await self.service.handle(request, response):
+                await response.send(404, [("Content-Type", "text/plain")], b"Not Found")
+        except ConnectionClosed:
+            log.debug("the client went before it was answered")
+            response.abandon()
+        except Exception:
+            if not response.is_over:
+                raise  # the server's to answer; else it has been logged, and nobody can be told
+        finally:
+            response.release()
+
+    def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
+        """Refuse new sessions, close all, and return when they are over; any thread may call it.
+
+        See `WebSocketService.drain`.
+        """
+        self.runtime.call_blocking(self.service.drain(timeout, code, reason))

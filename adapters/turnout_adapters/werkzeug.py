@@ -1,0 +1,146 @@
+"""The Werkzeug engine: our own handshake and the standard driver, on Werkzeug's own server.
+
+    app.wsgi_app = mount(app.wsgi_app, registry)    # `app` is a Flask application
+    app.run()                                       # or `flask run`
+
+A session has the thread of its request. Werkzeug gives every connection one, as many as there are;
+`max_connections` bounds them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from werkzeug.serving import WSGIRequestHandler
+
+from turnout.capabilities import Capabilities
+from turnout.errors import ConfigurationError
+from turnout_adapters.threaded_wsgi import (
+    ThreadedWsgiApplication,
+    ThreadedWsgiRequest,
+    ThreadedWsgiResponse,
+    ThreadedWsgiStrategy,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout.serving import ServerSettings
+    from turnout_adapters.wsgi import WsgiApplication
+
+__all__ = ["WerkzeugApplication", "WerkzeugStrategy", "mount"]
+
+
+KEYWORDS = ("passthrough_errors", "request_handler")
+
+
+class WerkzeugRequest(ThreadedWsgiRequest):
+    """A request of Werkzeug's server; `native` is the WSGI environ."""
+
+    @property
+    def socket(self) -> Any:
+        """The socket of the connection."""
+        return self.native["werkzeug.socket"]
+
+    @property
+    def early_bytes(self) -> bytes:
+        """What the server has read behind the request."""
+        return read_early(self.native["wsgi.input"], self.socket)
+
+
+class WerkzeugResponse(ThreadedWsgiResponse):
+    """The response to a request on Werkzeug's server."""
+
+    def nothing_more(self) -> Iterable[bytes]:
+        """Have Werkzeug write nothing that arrives; see `ThreadedWsgiResponse`.
+
+        What it writes behind a session goes to a socket that is shut down, and fails where it looks
+        for clients that have gone, once it has logged the request. A debugger in between has
+        nothing to report then. A TLS socket would fail in another way.
+        """
+        if self.sent_status == 101 and not isinstance(self.request.socket, ssl.SSLSocket):
+            return ()
+        return super().nothing_more()
+
+
+def read_early(reader: Any, sock: Any) -> bytes:
+    """Return what a buffered reader holds, or what has come by now; the socket blocks no more."""
+    sock.settimeout(0.0)
+    with contextlib.suppress(OSError):  # TLS may have nothing, or the client has gone
+        return reader.read1() or b""
+    return b""
+
+
+class WerkzeugStrategy(ThreadedWsgiStrategy):
+    """The standard driver on Werkzeug's server.
+
+    `configure` takes two keywords of `werkzeug.serving.make_server`: `request_handler`, the class
+    of its handlers, and `passthrough_errors`. Requests are logged to the logger
+    `turnout.werkzeug.access`, with the values of query parameters hidden.
+    """
+
+    name: ClassVar[str] = "werkzeug"
+    distribution: ClassVar[str | None] = "Werkzeug"
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def configure(self, **native: Any) -> Self:
+        """Set what only this server has; see the class."""
+        for name, value in native.items():
+            if name not in KEYWORDS:
+                raise ConfigurationError(
+                    f"the engine {self.name!r} has no {name!r}; it has {', '.join(KEYWORDS)}"
+                )
+            if name == "request_handler" and not _is_handler_class(value):
+                raise ConfigurationError(
+                    f"request_handler takes a subclass of WSGIRequestHandler, not {value!r}"
+                )
+        self.native_settings.update(native)
+        return self
+
+    def threads_of(self, request: ThreadedWsgiRequest) -> int | None:
+        """Return None: each connection has a thread; or 0 on a server without threads."""
+        return None if request.native["wsgi.multithread"] else 0
+
+    def application(
+        self, registry: WebSocketHandlerRegistry, app: WsgiApplication | None = None
+    ) -> WerkzeugApplication:
+        """Return the WSGI application that serves `registry`, and everything else by `app`."""
+        return WerkzeugApplication(registry, self, app)
+
+    def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
+        """Serve until SIGINT or SIGTERM; call it in the main thread."""
+        from turnout_adapters.werkzeug_server import serve
+
+        serve(self.application(registry), settings, self.native_settings)
+
+
+def _is_handler_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, WSGIRequestHandler)
+
+
+class WerkzeugApplication(ThreadedWsgiApplication):
+    """A WSGI application that serves a registry on Werkzeug's server.
+
+    `service` holds the sessions. They are drained when the process ends; call `drain` to do it
+    before.
+    """
+
+    request_class: ClassVar[type[ThreadedWsgiRequest]] = WerkzeugRequest
+    response_class: ClassVar[type[ThreadedWsgiResponse]] = WerkzeugResponse
+
+
+def mount(
+    app: WsgiApplication | None,
+    registry: WebSocketHandlerRegistry,
+    strategy: WerkzeugStrategy | None = None,
+) -> WerkzeugApplication:
+    """Return a WSGI application for Werkzeug: `app` with the WebSockets of `registry` in front.
+
+    Give it to `run_simple` in the place of `app`, or to a Flask application as its `wsgi_app`. The
+    request's head is the server's to read, so `handshake_timeout` is refused when it was set.
+    """
+    registry.options.check_mounted()
+    return (strategy or WerkzeugStrategy()).application(registry, app)
