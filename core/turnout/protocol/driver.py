@@ -76,7 +76,8 @@ class Driver(FrameEncoder):
 
     With `partial`, a fragmented message is delivered frame by frame (`is_first`, `is_last`), so
     cutting the same bytes otherwise never changes the events. An empty piece in the middle of a
-    message is left out.
+    message is left out. One thing depends on the cuts: which of its violations is reported of a
+    compressed message that is too big and does not inflate, or is no UTF-8 (1009 or 1007).
     """
 
     __slots__ = (
