@@ -1,0 +1,183 @@
+"""What hypercorn's WebSocket stream lacks, put around it: over HTTP/1.1 and HTTP/2 alike.
+
+It ends a connection without a close frame when the peer breaks the protocol, reports every close of
+the peer as 1006, compresses with windows that nobody bounds, and answers a frame that comes before
+the application has accepted by 400, in the middle of the WebSocket.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypercorn.protocol.events import Body, Data, StreamClosed
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from wsproto.connection import ConnectionState
+from wsproto.events import CloseConnection, Message, Ping, Pong
+
+from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
+
+if TYPE_CHECKING:
+    from turnout.options import WebSocketOptions
+    from turnout.session.connection import Connection
+
+__all__ = ["GuardedStream"]
+
+MOST_EARLY_BYTES = 64 * 1024
+"""How much a client may send behind a handshake that is not answered yet."""
+
+
+class HypercornFrames(Frames):
+    """The stream below, for the application."""
+
+    def __init__(self, stream: GuardedStream) -> None:
+        self._stream = stream
+
+    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+        """Guard what the peer sends; what came early is read in the background."""
+        self._stream.begin(options, connection)
+
+    async def ping(self, payload: bytes) -> None:
+        """Send a ping."""
+        await self._stream.send_event(Ping(payload))
+
+    async def pong(self, payload: bytes) -> None:
+        """Send a pong."""
+        await self._stream.send_event(Pong(payload))
+
+    async def end(self) -> None:
+        """End the stream, over HTTP/1.1 as soon as the client has had the chance to read."""
+        await self._stream.end()
+
+    def abort(self) -> None:
+        """Cut the connection; over HTTP/2 the stream alone."""
+        self._stream.abort()
+
+
+class GuardedStream(WSStream):
+    """A WebSocket of hypercorn's, with a guard in front of wsproto."""
+
+    connection: Any
+    app_put: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._input = GuardedInput()
+        self._closed_by_peer = False
+        self._is_over = False
+
+    async def handle(self, event: Any) -> None:
+        """Take an event of the HTTP protocol below."""
+        if isinstance(event, (Body, Data)) and not self.closed:
+            if self.state is ASGIWebsocketState.HANDSHAKE and self._has_room(event.data):
+                for _ in self._input.receive(event.data):
+                    raise AssertionError("nothing comes out before the guard begins")
+            elif self.state is ASGIWebsocketState.HANDSHAKE:
+                await super().handle(event)
+            else:
+                await self._receive(event.data)
+        elif isinstance(event, StreamClosed):
+            await self._stream_closed()
+        else:
+            await super().handle(event)
+            if self.app_put is not None:
+                offer_frames(self.scope, HypercornFrames(self))
+
+    def _has_room(self, data: bytes) -> bool:
+        return self._input.early_size + len(data) <= MOST_EARLY_BYTES
+
+    async def _stream_closed(self) -> None:
+        """Tell the application that the connection is gone, unless it has ended itself.
+
+        A peer that broke the protocol, and ended its side, is still owed the close frame.
+        """
+        if not self._input.failed or self.state is not ASGIWebsocketState.CONNECTED:
+            self.closed = True
+        if self.app_put is not None and not self._is_over:
+            await self.app_put({"type": "websocket.disconnect", "code": 1006})
+
+    async def app_send(self, message: Any) -> None:
+        """Do what the application asks; None says that it has returned."""
+        self._is_over = message is None
+        await super().app_send(message)
+
+    async def _accept(self, message: Any) -> None:
+        self.handshake.extensions = None  # none of hypercorn's: its windows are not bounded
+        await super()._accept(message)
+
+    # The application's calls
+
+    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+        """Guard from now on."""
+        self._input.begin(options, connection)
+        self.task_group.spawn(self._receive, b"")
+
+    async def send_event(self, event: Any) -> None:
+        """Send a control frame."""
+        await self._send_wsproto_event(event)
+
+    async def end(self) -> None:
+        """End the stream behind what was sent."""
+        writer = self._writer()
+        if self._closed_by_peer or writer is None or not writer.can_write_eof():
+            await self.send(StreamClosed(stream_id=self.stream_id))
+        else:
+            writer.write_eof()
+
+    def abort(self) -> None:
+        """Cut the connection, or reset the stream."""
+        writer = self._writer()
+        if writer is not None:
+            writer.transport.abort()
+        else:
+            self.task_group.spawn(self._reset)
+
+    def _writer(self) -> Any:
+        """Return the stream writer of a connection that is all ours; None over HTTP/2."""
+        if self.scope["http_version"] != "1.1":
+            return None
+        http: Any = self.send.__self__  # type: ignore[attr-defined]  # a method of the protocol
+        return http.send.__self__.writer
+
+    async def _reset(self) -> None:
+        http: Any = self.send.__self__  # type: ignore[attr-defined]  # a method of the protocol
+        if self.stream_id in http.streams:
+            http.connection.reset_stream(self.stream_id)
+            await self.send(StreamClosed(stream_id=self.stream_id))
+
+    # In between
+
+    async def _receive(self, data: bytes) -> None:
+        for one in self._input.receive(data):
+            if isinstance(one, bytes):
+                self.connection.receive_data(one)
+                await self._handle_events()
+            else:
+                await self._tell(one)
+
+    async def _tell(self, event: Event) -> None:
+        if not self._is_over:
+            await self.app_put(event)
+
+    async def _handle_events(self) -> None:
+        for event in self.connection.events():
+            if isinstance(event, Message):
+                self.buffer.extend(event)
+                if event.message_finished:
+                    await self._tell(self.buffer.to_message())
+                    self.buffer.clear()
+            elif isinstance(event, Ping):
+                await self._send_wsproto_event(event.response())
+            elif isinstance(event, CloseConnection):
+                await self._take_close(event)
+
+    async def _take_close(self, event: CloseConnection) -> None:
+        code, reason = event.code, event.reason or ""
+        if self.connection.state is ConnectionState.OPEN:  # wsproto could not read a frame
+            self._input.failed = True
+            await self._tell({"type": "turnout.failed", "error": found_by_host(code, reason)})
+            return
+        self._closed_by_peer = True
+        if self.connection.state is ConnectionState.REMOTE_CLOSING:
+            await self._send_wsproto_event(event.response())
+            self.state = ASGIWebsocketState.CLOSED
+        await self._tell({"type": "turnout.closing", "code": code, "reason": reason})
