@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from turnout.testing.rows import Row
+from turnout.testing.symptoms import symptom_advice
 
 __all__ = ["CAPABILITY_ADVICE", "TEST_ADVICE", "Advice", "Source", "advice_for", "sources_of"]
 
@@ -433,11 +434,12 @@ CAPABILITY_ADVICE = (
 """What to change where a test of a declaration fails."""
 
 
-def advice_for(test: str, row: str) -> str:
-    """Return what to change where a test of that function's name fails."""
+def advice_for(test: str, row: str, expected: str = "", got: str = "") -> str:
+    """Return what to change where a test of that function's name fails in that way."""
     if test.startswith("test_declaration_of_"):
         return CAPABILITY_ADVICE
-    return " ".join((TEST_ADVICE.get(test) or ROW_ADVICE[Row[row]].change).split())
+    words = symptom_advice(expected, got) or TEST_ADVICE.get(test) or ROW_ADVICE[Row[row]].change
+    return " ".join(words.split())
 
 
 def sources_of(rule: str, row: str) -> list[Source]:

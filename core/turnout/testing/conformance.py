@@ -9,9 +9,13 @@ from pathlib import Path
 
 from turnout.errors import ConfigurationError
 
-__all__ = ["run_conformance"]
+__all__ = ["check_requirements", "pytest_options", "run_conformance"]
 
-NEEDED = {"pytest": "the suite", "trustme": "its TLS certificates"}
+NEEDED = {
+    "pytest": "the suite",
+    "pytest_timeout": "its time limits",
+    "trustme": "its TLS certificates",
+}
 
 
 def run_conformance(
@@ -25,14 +29,26 @@ def run_conformance(
     `strategy` is `native` or `standard` where the engine has both; `report` takes the results as
     JSON; `arguments` go to pytest. Raises `ConfigurationError` where pytest is not installed.
     """
+    check_requirements()
+    import pytest
+
+    return int(pytest.main([*pytest_options(engine, strategy, report), *arguments]))
+
+
+def check_requirements() -> None:
+    """Raise `ConfigurationError` with the command that installs what the suite needs."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"{missing[0]} is not installed, {NEEDED[missing[0]]} needs it:"
+            f"{missing[0].replace('_', '-')} is not installed, {NEEDED[missing[0]]} needs it:"
             ' pip install "turnout[conformance]"'
         )
-    import pytest
 
+
+def pytest_options(
+    engine: str, strategy: str | None = None, report: str | Path | None = None
+) -> list[str]:
+    """Return pytest's command line for the suite."""
     # Neither settings nor plugins nor tests of the directory where the command happens to run.
     options = ["-c", os.devnull, "--rootdir", str(Path(__file__).parent), "--noconftest"]
     options += ["-p", "turnout.testing.plugin", "-p", "no:cacheprovider", "--engine", engine]
@@ -40,4 +56,4 @@ def run_conformance(
         options += ["--strategy", strategy]
     if report is not None:
         options += ["--report", str(Path(report).absolute())]
-    return int(pytest.main([*options, "-q", "--pyargs", "turnout.testing.suite", *arguments]))
+    return [*options, "-q", "--pyargs", "turnout.testing.suite"]

@@ -27,6 +27,11 @@ FIRST, LAST = 6, 14
 """How many notes of a connection are kept, from its beginning and from its end."""
 REQUEST = re.compile(rb"[A-Z]+ \S+ HTTP/1\.[01]\r\n")
 
+USUAL = re.compile(
+    r"Upgrade: websocket|Connection: Upgrade|Sec-WebSocket-Version: 13"
+    r"|Sec-WebSocket-Key: [A-Za-z0-9+/]{22}=="
+)
+
 
 @dataclass(slots=True)
 class _Note:
@@ -50,13 +55,21 @@ class _Note:
 def _describe_sent(data: bytes) -> Iterator[str]:
     if REQUEST.match(data):
         head, _, body = data.partition(b"\r\n\r\n")
-        yield "; ".join(head.decode("latin-1").split("\r\n"))
+        yield _describe_request(*head.decode("latin-1").split("\r\n"))
         if body:
             yield f"{len(body)} bytes of what follows the request: {quote(body)}"
     elif data[:1].isalpha() or data[:1].isdigit():
         yield f"{len(data)} bytes: {quote(data)}"
     else:
         yield from describe_frames(data, from_client=True)
+
+
+def _describe_request(line: str, *fields: str) -> str:
+    told = [field for field in fields if not field.startswith("Host: ")]
+    usual = [field for field in told if USUAL.fullmatch(field)]
+    if len(usual) != 4:
+        return "; ".join([line, *told])
+    return "; ".join([f"{line}, an opening handshake", *(one for one in told if one not in usual)])
 
 
 class Conversation:
@@ -117,7 +130,12 @@ class Recording:
             for number, one in enumerate(self.conversations, 1)
             for at, who, what in one.notes()
         ]
-        notes += [(at, "handler", _describe_event(event)) for at, event in events]
+        said = " ".join(what for _, _, what in notes)
+        notes += [
+            (at, "handler", _describe_event(event))
+            for at, event in events
+            if event["token"] and event["token"] in said  # another test's handler may still end
+        ]
         return [(who, what) for _, who, what in sorted(notes, key=lambda note: note[0])]
 
 

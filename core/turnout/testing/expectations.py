@@ -5,7 +5,9 @@ from __future__ import annotations
 __all__ = ["EndOfStream", "Reset", "Silence", "Unexpected", "Unmet", "quote"]
 
 QUOTED = 60
-"""How many characters or bytes of a payload a message shows."""
+"""How many characters of a payload a message shows."""
+QUOTED_BYTES = 16
+"""How many bytes of what is no text."""
 
 
 class Unmet(Exception):
@@ -50,7 +52,8 @@ def quote(data: str | bytes, limit: int = QUOTED) -> str:
     """Return the beginning of a payload: as text where it is text, in hexadecimal where not."""
     text = data if isinstance(data, str) else _as_text(data, limit)
     if text is None:
-        return bytes(data[:limit]).hex(" ") + (" …" if len(data) > limit else "")  # type: ignore[arg-type]  # bytes, as they are no text
+        shown = bytes(data[:QUOTED_BYTES])  # type: ignore[arg-type]  # a string is text
+        return shown.hex(" ") + (" …" if len(data) > QUOTED_BYTES else "")
     return repr(text[:limit]) + ("…" if len(data) > limit else "")
 
 

@@ -103,6 +103,8 @@ def _compared(test: ast.Compare, compared: Comparison) -> tuple[str, str]:
     match test.ops[0]:
         case ast.Eq():
             return _equal(test.left, left, right)
+        case ast.In() if isinstance(test.left, ast.Call | ast.Attribute | ast.Subscript):
+            return f"{_label(test.left)} to be one of {_value(right)}", _value(left)
         case ast.In():
             return f"{_value(left)} in {_label(test.comparators[0])}", _value(right)
         case ast.NotIn():

@@ -81,7 +81,9 @@ class HttpResponse:
         return self.body.decode()
 
     def __str__(self) -> str:
+        hidden = {"upgrade: websocket", "connection: upgrade"} if self.status == 101 else set()
         fields = [f"{name}: {value}" for name, value in self.headers.fields()]
+        fields = [field for field in fields if field.lower() not in hidden]
         body = [f"body {quote(self.body)}"] if self.body else []
         return "; ".join([describe_status(self.status), *fields, *body])
 

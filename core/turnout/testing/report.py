@@ -52,7 +52,9 @@ class TestResult:
         if self.failure is not None:
             told["failure"] = {
                 **self.failure.as_json(),
-                "advice": advice_for(name.partition("[")[0], self.row),
+                "advice": advice_for(
+                    name.partition("[")[0], self.row, self.failure.expected, self.failure.got
+                ),
                 "sources": [
                     {"text": one.text, "url": one.url} for one in sources_of(self.rule, self.row)
                 ],
