@@ -157,7 +157,9 @@ class GunicornResponse(GeventWsgiResponse[GunicornRequest]):
         self.started = True
         with contextlib.suppress(OSError):  # the client has gone: the transport finds the same
             self.request.exchange.switch(list(headers))
-        return transport_over(self.request.socket, self.runtime, native), early
+        transport = transport_over(self.request.socket, self.runtime, native)
+        transport.remote_address = self.request.remote_address
+        return transport, early
 
     def abandon(self) -> None:
         """Let gunicorn end the connection after this request, with nothing more written."""

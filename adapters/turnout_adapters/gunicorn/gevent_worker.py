@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 import gevent.event
 from gevent import socket
+from gevent.monkey import get_original
 from gevent.pool import Pool
 from greenlet import getcurrent
 from gunicorn.sock import ssl_context
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ServingGeventWorker"]
 
+bare_socket = get_original("socket", "socket")
 NO_ERROR = cast("None", False)  # None would have gevent raise the timeout itself
 
 
@@ -120,6 +123,9 @@ class ServingGeventWorker(ServingWorker, GeventWorker):
 
 
 def _cut(client: Any) -> None:
-    """Let the greenlet that reads from a socket see its end, below TLS if there is any."""
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(client, socket.SHUT_RDWR)
+    """Let the greenlet that reads from a socket see its end, below TLS if there is any.
+
+    gevent's own `shutdown` would raise an error in that greenlet.
+    """
+    with bare_socket(fileno=os.dup(client.fileno())) as bare, contextlib.suppress(OSError):
+        bare.shutdown(socket.SHUT_RDWR)
