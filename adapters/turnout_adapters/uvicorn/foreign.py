@@ -47,7 +47,7 @@ class ForeignApplication:
             max_binary_size=config.ws_max_size,
             ping_interval=config.ws_ping_interval or None,
             ping_timeout=config.ws_ping_timeout,
-            compression=Deflate() if config.ws_per_message_deflate else None,
+            compression=Deflate(threshold=0) if config.ws_per_message_deflate else None,
             close_timeout=CLOSE_TIMEOUT,
             send_timeout=None,
             send_buffer=None,
