@@ -93,10 +93,13 @@ def print_report(report: JsonReport, stream: TextIO, styles: Styles) -> None:
 def _lines(report: JsonReport, styles: Styles) -> Iterator[str]:
     yield styles.bold(engine_line(report))
     yield ""
-    counted = list(rows(report))
+    counted = [row for row in rows(report) if row.outcome != "not run" or row.passed]
     width = max((len(row.in_words()) for row in counted), default=0)
     for row in counted:
         yield _row_line(row, width, styles)
+    idle = [row.name for row in rows(report) if row not in counted]
+    if idle:
+        yield from _labelled("not run", f" {', '.join(idle)}", hanging=1)
     yield from _common_causes(report, styles)
     if report["ended_early"] is not None:
         yield from _early_end(report["ended_early"], styles)
@@ -112,8 +115,7 @@ def _lines(report: JsonReport, styles: Styles) -> Iterator[str]:
 def _row_line(row: RowCount, width: int, styles: Styles) -> str:
     word = WORDS[row.outcome].ljust(LABEL)
     painted = {"passed": styles.green, "failed": styles.red}.get(row.outcome, styles.dim)(word)
-    without = f" (without {', '.join(row.lacking)})" if row.lacking else ""
-    return f"{painted}  {row.name:<13}  {row.in_words():<{width}}  {row.title}{without}"
+    return f"{painted}  {row.name:<13}  {row.in_words():<{width}}  {row.title}{row.remark}"
 
 
 def _common_causes(report: JsonReport, styles: Styles) -> Iterator[str]:

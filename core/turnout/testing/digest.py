@@ -65,11 +65,15 @@ class RowCount:
     not_run: int
     lacking: list[str]
     """The capabilities that are declared away."""
+    why_not: str
+    """Why tests of it were not run, if that was decided."""
 
     @property
-    def total(self) -> int:
-        """All of its tests."""
-        return self.passed + self.failed + self.declared_away + self.not_run
+    def remark(self) -> str:
+        """What is to be added to its title."""
+        if self.why_not:
+            return f" ({self.why_not})"
+        return f" (without {', '.join(self.lacking)})" if self.lacking else ""
 
     def in_words(self) -> str:
         """Return the numbers that are not nought."""
@@ -118,7 +122,12 @@ def rows(report: JsonReport) -> Iterator[RowCount]:
             counts["declared away"],
             counts["not run"],
             sorted({one for test in tests for one in lacking(test)}),
+            next((test["message"] for test in tests if _was_left(test)), ""),
         )
+
+
+def _was_left(test: dict[str, Any]) -> bool:
+    return test["outcome"] == "not run" and bool(test["message"])
 
 
 def lacking(test: dict[str, Any]) -> list[str]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from turnout.testing.conversation import Line, Recording, recording
 from turnout.testing.explain import Comparison, explain
 from turnout.testing.logged import LoggedError, last_error
-
-if TYPE_CHECKING:
-    from turnout.testing.server import Server
+from turnout.testing.server import Server, StartError
 
 __all__ = ["Failure", "Recorder"]
 
@@ -76,6 +74,8 @@ class Recorder:
         """
         found = explain(error, self.compared)
         log = self._log() if server is None else server.log
+        if isinstance(error, StartError):
+            log = error.stderr
         return Failure(
             expected=found.expected,
             got=found.got,

@@ -75,8 +75,7 @@ def _rows(report: JsonReport) -> Iterator[str]:
 
 
 def _row(row: RowCount) -> str:
-    without = f" (without {', '.join(row.lacking)})" if row.lacking else ""
-    cells = (row.outcome, row.in_words(), row.title + without)
+    cells = (row.outcome, row.in_words(), row.title + row.remark)
     described = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     link = f'<a href="#row-{row.name}">{row.name}</a>'
     return f'<tr class="{CLASSES[row.outcome]}"><th scope="row">{link}</th>{described}</tr>'

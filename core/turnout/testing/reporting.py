@@ -13,6 +13,7 @@ from turnout.testing.expectations import Unmet
 from turnout.testing.explain import Comparison
 from turnout.testing.failures import Failure, Recorder
 from turnout.testing.report import EarlyEnd, Report
+from turnout.testing.rows import Row
 from turnout.testing.watch import Watch
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["EndError", "Reporting", "rule_of"]
 
 END_OF_SERVER = "(end of the server that all tests share)"
 END_RULE = "the server that all tests have used ends with exit code 0 and leaves nothing undone"
+ORDER = {row.name: number for number, row in enumerate(Row)}
 ERROR = pytest.StashKey[BaseException]()
 
 
@@ -47,6 +49,11 @@ class Reporting:
         self._recorder = Recorder()
         self._watch = Watch() if config.getoption("--turnout-watch", default=False) else None
         self._progress: int | None = config.getoption("--turnout-progress", default=None)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Run what is watched row by row, so that what everything else needs comes first."""
+        if self._watch is not None:
+            items.sort(key=lambda item: ORDER.get(rule_of(item).get("row", ""), len(ORDER)))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Enter all that is to run, so that what did not is seen."""

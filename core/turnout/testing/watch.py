@@ -7,6 +7,7 @@ ends. A row whose tests wait in vain again and again is left, and so is the run 
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from turnout.testing.server import Server, StartError, describe_exit
 __all__ = ["Verdict", "Watch"]
 
 TARGET, WORD = "/async/echo", "are you there?"
+MOMENT = 1.0
 WAITS_OF_A_ROW, WAITS, RESTARTS = 3, 20, 5
 SILENT_START = """
     `serve()` must call `settings.announce(address)` as soon as it listens; until then it must
@@ -38,13 +40,18 @@ SILENT = """
     `upgrade.run(connection)` is awaited, and that nothing blocks the event loop.
 """
 ENDED = """
-    The process of the server must outlive whatever one client does: find in the log what ended it.
+    The process of the server must outlive whatever a client does, an opening handshake first of
+    all: find out, in the log or with a debugger, what has ended it.
 """
 UNSOUND = """
     A WebSocket opens, but a text message does not come back: bytes that arrive must reach the
     connection's `data_received()` (or `session.message_received()`), and `write()` (or `send()`)
     must send.
 """
+
+
+class EndedError(Unmet):
+    """The server's process has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Watch:
         return self._count(row, error)
 
     def _count(self, row: str, error: BaseException) -> Verdict | None:
-        if not isinstance(error, TimeoutError):
+        if not _has_waited(error):
             return None
         self._waits[row] += 1
         if self._waits[row] >= WAITS_OF_A_ROW:
@@ -102,21 +109,38 @@ class Watch:
         return Verdict("no WebSocket can be used", persistent, _advice(persistent))
 
 
+def _has_waited(error: BaseException) -> bool:
+    """Tell whether a test has failed by waiting; pytest-timeout ends one that waits elsewhere."""
+    return isinstance(error, TimeoutError) or str(error).startswith("Timeout ")
+
+
 def find_problem(server: Server) -> Unmet | None:
     """Return what a server cannot do of the least that is needed, or None for one that can."""
-    returncode = server.process.poll()
-    if returncode is not None:
-        return Unexpected("a server that goes on running", describe_exit(returncode))
     try:
         with server.connect(timeout=DEADLINE / 2) as client:
             client.open(TARGET)
             client.send_text(WORD)
             echo = client.read_text()
+    except TimeoutError as error:
+        return error if isinstance(error, Unmet) else Unexpected("a connection", str(error))
+    except ConnectionError as error:
+        return _end_of_process(server) or _refused(error)
     except Unmet as error:
         return error
-    except OSError as error:
-        return Unexpected("the server to accept a connection", str(error))
     return None if echo == WORD else Unexpected(f"the echo of {WORD!r}", repr(echo))
+
+
+def _end_of_process(server: Server) -> Unmet | None:
+    """Return how the process has ended, if it has: its connections end a little before it does."""
+    try:
+        returncode = server.process.wait(MOMENT)
+    except subprocess.TimeoutExpired:
+        return None
+    return EndedError("a server that goes on running", describe_exit(returncode))
+
+
+def _refused(error: ConnectionError) -> Unmet:
+    return error if isinstance(error, Unmet) else Unexpected("a connection", str(error))
 
 
 def _not_started(error: BaseException) -> Verdict | None:
@@ -128,6 +152,8 @@ def _not_started(error: BaseException) -> Verdict | None:
 
 def _advice(problem: Unmet) -> str:
     match problem:
+        case EndedError():
+            return ENDED
         case HandshakeFailed():
             return REFUSED
         case TimeoutError():
