@@ -70,15 +70,15 @@ class GeventWsgiResponse(WsgiResponse[RequestT]):
         self.runtime = runtime
         self.upgraded: Upgraded | None = None
         """The session to run, once the 101 is sent."""
+        self.rest: Iterable[bytes] = ()
+        """What the server is given for a body, in the end."""
 
     def watch_hangup(self, on_hangup: Callable[[], object]) -> GeventHangupWatch:
         """Return a watch in the hub."""
         return GeventHangupWatch(self.request.socket, self.runtime.hub, on_hangup)
 
     @abstractmethod
-    def switch(
-        self, headers: Iterable[tuple[str, str]], native: Any = None
-    ) -> tuple[GeventTransport, bytes]:
+    def switch(self, upgrade: Upgrade, native: Any = None) -> tuple[GeventTransport, bytes]:
         """Write the 101; return the transport and what came after the request.
 
         The greenlet of the request must outlive the transport, and release it.
@@ -101,7 +101,7 @@ class GeventWsgiStrategy(RequestUpgradeStrategy):
         """
         assert isinstance(request, GeventWsgiRequest)
         assert isinstance(response, GeventWsgiResponse)
-        transport, early = response.switch(upgrade.response_headers, self.native_of(request))
+        transport, early = response.switch(upgrade, self.native_of(request))
         connection = StandardConnection(
             transport,
             upgrade.options,
@@ -153,8 +153,9 @@ class GeventWsgiApplication(ABC):
         if self._app is not None and not self.takes(request):
             return self._app(environ, start_response)
         # A context of its own: one greenlet serves a connection's requests one after the other.
-        copy_context().run(self._serve, request, respond())
-        return ()
+        response = respond()
+        copy_context().run(self._serve, request, response)
+        return response.rest
 
     def _serve(self, request: WsgiRequest, response: GeventWsgiResponse[Any]) -> None:
         drive(self._answer(request, response))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from turnout_adapters.gevent_wsgi import GeventWsgiResponse
@@ -11,6 +10,7 @@ from turnout_adapters.pywsgi import PywsgiRequest
 from turnout_compat.gevent_tls import transport_over
 
 if TYPE_CHECKING:
+    from turnout.strategy import Upgrade
     from turnout_adapters.wsgi import StartResponse
     from turnout_compat.gevent_runtime import GeventRuntime
     from turnout_compat.gevent_transport import GeventTransport
@@ -27,14 +27,12 @@ class PywsgiResponse(GeventWsgiResponse[PywsgiRequest]):
         super().__init__(request, start_response, runtime)
         self._handler = request.handler
 
-    def switch(
-        self, headers: Iterable[tuple[str, str]], native: Any = None
-    ) -> tuple[GeventTransport, bytes]:
+    def switch(self, upgrade: Upgrade, native: Any = None) -> tuple[GeventTransport, bytes]:
         """Write the 101; return the transport and what came after the request."""
         self.started = True
         sock, reader = self.request.socket, self.request.reader
         with contextlib.suppress(OSError):  # the client has gone: the transport finds the same
-            write = self.start_response("101 Switching Protocols", list(headers))
+            write = self.start_response("101 Switching Protocols", upgrade.response_headers)
             if self._handler is not None:
                 self._handler.provided_date = "none"  # the same bytes as on every engine
             write(b"")

@@ -1,14 +1,15 @@
 """What gunicorn leaves of a request: its socket, its response, and the bytes it has read ahead.
 
-The same for all of gunicorn's workers that call a WSGI application. Where the application, or a
-middleware that hands `start_response` on as it is, is called by gunicorn, that is the method of
-gunicorn's response, which has the request as it was sent. Else the environ has to do.
+The same for all of gunicorn's workers that call a WSGI application. Where `start_response` is a
+method of gunicorn's own response, that leads to the request as it was sent. Behind a middleware
+that wraps it, the environ has to do.
 """
 
 from __future__ import annotations
 
+import errno
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from gunicorn.http.errors import ParseException
@@ -18,7 +19,7 @@ from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConfigurationError, ConnectionClosed, HandshakeRefused
 from turnout_adapters.wsgi import Environ, StartResponse
 
-__all__ = ["SOCKET", "Exchange"]
+__all__ = ["SOCKET", "Exchange", "nothing_more"]
 
 SOCKET = "gunicorn.socket"
 
@@ -30,7 +31,6 @@ class Exchange:
         self.environ = environ
         self.socket: Any = environ[SOCKET]
         self._start_response = start_response
-        self._response = _response_of(start_response)
 
     @property
     def target(self) -> str:
@@ -40,9 +40,10 @@ class Exchange:
     @property
     def fields(self) -> Iterable[tuple[str, str]] | None:
         """The header fields as sent, but for the case of their names; None if they are lost."""
-        if self._response is None:
+        response = getattr(self._start_response, "__self__", None)
+        if not isinstance(response, Response):
             return None
-        return ((name.title(), value) for name, value in self._response.req.headers)
+        return ((name.title(), value) for name, value in response.req.headers)
 
     def read_body(self, size: int) -> bytes:
         """Return some bytes of the request body, none at its end."""
@@ -67,32 +68,19 @@ class Exchange:
         unreader.buf = io.BytesIO()
         return early
 
-    def switch(self, headers: list[tuple[str, str]]) -> None:
-        """Write the 101 with these header fields and no others.
+    def switch(self, head: bytes, headers: list[tuple[str, str]]) -> None:
+        """Write the 101 as it is; gunicorn only makes a note of it.
 
-        Raises `OSError` when the client has gone, `ConfigurationError` where gunicorn cannot be
-        kept from writing to the connection later.
+        Raises `OSError` when the client has gone.
         """
-        status = "101 Switching Protocols"
-        write = self._start_response(status, headers)  # for the access log, and middlewares
-        self._response = self._response or _response_of(write)
-        if self._response is None:
-            raise ConfigurationError(
-                "a middleware has replaced start_response: mount turnout in front of it"
-            )
-        self.leave()
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers)
-        self.socket.sendall(f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1"))
-
-    def leave(self) -> None:
-        """Have gunicorn write nothing more, read nothing more, and close the connection."""
-        if self._response is not None:
-            response = cast("Any", self._response)
-            response.headers_sent = True
-            response.chunked = False
-            response.force_close()
+        self._start_response("101 Switching Protocols", headers)
+        self.socket.sendall(head)
 
 
-def _response_of(method: object) -> Response | None:
-    owner = getattr(method, "__self__", None)
-    return owner if isinstance(owner, Response) else None
+def nothing_more() -> Iterator[bytes]:
+    """Raise `BrokenPipeError` when gunicorn asks for the body of a response.
+
+    It takes the client for gone then: it writes nothing, logs the request, closes the connection.
+    """
+    raise BrokenPipeError(errno.EPIPE, "the connection is not HTTP's any more")
+    yield b""  # makes this a generator, which runs when gunicorn is ready for it

@@ -27,7 +27,7 @@ from turnout_adapters.gevent_wsgi import (
     GeventWsgiStrategy,
 )
 from turnout_adapters.gunicorn.ending import WorkerEnd
-from turnout_adapters.gunicorn.exchange import SOCKET, Exchange
+from turnout_adapters.gunicorn.exchange import SOCKET, Exchange, nothing_more
 from turnout_adapters.gunicorn.settings import checked
 from turnout_adapters.pywsgi import PywsgiRequest, handler_of
 from turnout_adapters.pywsgi_response import PywsgiResponse
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
+    from turnout.strategy import Upgrade
     from turnout_adapters.wsgi import Environ, StartResponse, WsgiApplication
     from turnout_compat.gevent_transport import GeventTransport
 
@@ -149,21 +150,21 @@ class GunicornRequest(GeventWsgiRequest):
 class GunicornResponse(GeventWsgiResponse[GunicornRequest]):
     """The response to a request on gunicorn's `gevent` worker."""
 
-    def switch(
-        self, headers: Iterable[tuple[str, str]], native: Any = None
-    ) -> tuple[GeventTransport, bytes]:
+    def switch(self, upgrade: Upgrade, native: Any = None) -> tuple[GeventTransport, bytes]:
         """Write the 101; return the transport and what came after the request."""
-        early = self.request.exchange.take_early_bytes()
+        exchange = self.request.exchange
+        early = exchange.take_early_bytes()
         self.started = True
+        self.abandon()
         with contextlib.suppress(OSError):  # the client has gone: the transport finds the same
-            self.request.exchange.switch(list(headers))
+            exchange.switch(upgrade.response_head, upgrade.response_headers)
         transport = transport_over(self.request.socket, self.runtime, native)
         transport.remote_address = self.request.remote_address
         return transport, early
 
     def abandon(self) -> None:
         """Let gunicorn end the connection after this request, with nothing more written."""
-        self.request.exchange.leave()
+        self.rest = nothing_more()
 
 
 class GunicornGeventApplication(GeventWsgiApplication):

@@ -87,7 +87,7 @@ def behind_a_writer(environ: dict[str, Any], start_response: Any) -> Iterable[by
     """Hand on both a `start_response` and a `write` of its own."""
 
     def wrapped(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-        write = start_response(status, headers, *exc_info)
+        write = start_response(status, [*headers, ("X-Wrapped", "yes")], *exc_info)
         return lambda data: write(data)  # noqa: PLW0108  # its own is the point
 
     return application(environ, wrapped)

@@ -6,7 +6,7 @@ from tests.adapters.gunicorn_gevent.conftest import Run
 
 
 def test_gunicorn_writes_a_response_after_an_application_has_taken_the_socket(run: Run) -> None:
-    """Why `Exchange.leave` tells gunicorn's response that its head was sent."""
+    """Why an upgraded request is ended with `nothing_more`."""
     with run(app="bare").connect() as client:
         client.stream.write(client.handshake_request("/").encode())
         client.stream.read_until(b"frames")
@@ -14,7 +14,7 @@ def test_gunicorn_writes_a_response_after_an_application_has_taken_the_socket(ru
 
 
 def test_gunicorn_reads_on_after_an_application_has_taken_the_socket(run: Run) -> None:
-    """Why `Exchange.leave` has gunicorn's response close the connection."""
+    """Why an upgraded request is ended with `nothing_more`."""
     with run(app="bare").connect() as client:
         client.stream.write(client.handshake_request("/").encode())
         client.stream.read_until(b"frames")
