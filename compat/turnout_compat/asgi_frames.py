@@ -16,14 +16,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError, ProtocolError
-from turnout.messages import PingMessage
+from turnout.messages import PingMessage, PongMessage
 from turnout.protocol.receivers import NOT_UTF8
 from turnout_compat.frame_guard import FrameGuard
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
     from turnout.session.connection import Connection
+    from turnout_compat.frame_guard import ControlFrame
 
 __all__ = ["Frames", "GuardedInput", "found_by_host", "frames_of", "offer_frames"]
 
@@ -70,11 +72,17 @@ def frames_of(scope: Any) -> Frames | None:
 
 
 class GuardedInput:
-    """Lets through to a host's own parser what it may read, and tells what it would not tell."""
+    """Lets through to a host's own parser what it may read, and tells what it would not tell.
 
-    def __init__(self) -> None:
+    With `keeps_close`, the host does not see the peer's close frame, and has to answer it when it
+    passes `turnout.closing` on.
+    """
+
+    def __init__(self, *, keeps_close: bool = False) -> None:
+        self._keeps_close = keeps_close
         self.writing_paused = False
         self.failed = False
+        self.closed = False
         self._guard: FrameGuard | None = None
         self._connection: Connection | None = None
         self._early = b""
@@ -97,12 +105,18 @@ class GuardedInput:
             return
         self._connection.heard = True
         data, self._early = self._early + data, b""
-        if self.failed:
+        if self.failed or self.closed:
             return
         self._guard.receive_data(data)
         try:
             while (piece := self._guard.next_piece()) is not None:
-                yield from self._pass_on(piece[0], self._guard.take_control())
+                control = self._guard.take_control()
+                if isinstance(control, CloseStatus) and self._keeps_close:
+                    self.closed = True
+                    code, reason = control.code, control.reason
+                    yield {"type": "turnout.closing", "code": code, "reason": reason}
+                    return
+                yield from self._pass_on(piece[0], control)
         except ProtocolError as error:
             self.failed = True
             yield {"type": "turnout.failed", "error": error.with_traceback(None)}
@@ -113,13 +127,8 @@ class GuardedInput:
         ping, self._late_ping = self._late_ping, None
         return ping or b""
 
-    def _pass_on(self, frame: bytes, control: Any) -> Iterator[bytes | Event]:
-        if control is None:
-            yield frame
-        elif not isinstance(control, PingMessage):
-            yield frame
-            yield {"type": "turnout.pong", "message": control}
-        else:
+    def _pass_on(self, frame: bytes, control: ControlFrame | None) -> Iterator[bytes | Event]:
+        if isinstance(control, PingMessage):
             # RFC 6455 section 5.5.3 lets us answer the latest ping only: a flood of pings from a
             # peer that does not read fills no memory.
             if self.writing_paused:
@@ -127,6 +136,10 @@ class GuardedInput:
             else:
                 yield frame
             yield {"type": "turnout.ping", "message": control}
+        else:
+            yield frame
+            if isinstance(control, PongMessage):
+                yield {"type": "turnout.pong", "message": control}
 
 
 def found_by_host(code: int, what: str) -> ProtocolError:

@@ -9,8 +9,10 @@ text, and hands the bytes on as they are. Unmasking, joining and decoding stay w
 from __future__ import annotations
 
 from codecs import IncrementalDecoder, getincrementaldecoder
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError, ProtocolError
 from turnout.messages import PingMessage, PongMessage
 from turnout.protocol.frames import (
@@ -21,6 +23,7 @@ from turnout.protocol.frames import (
     FIN,
     MASKED,
     PING,
+    PONG,
     TEXT,
     TWO_BYTES,
     FrameHeader,
@@ -36,7 +39,7 @@ from turnout.protocol.receivers import NOT_UTF8
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
 
-__all__ = ["FrameGuard", "Piece"]
+__all__ = ["ControlFrame", "FrameGuard", "Piece"]
 
 SHORT_HEADER: Final = 6
 _WHOLE_TEXT: Final = FIN | TEXT
@@ -44,6 +47,12 @@ _WHOLE: Final = frozenset((FIN | TEXT, FIN | BINARY))
 _Utf8Decoder = getincrementaldecoder("utf-8")
 Piece: TypeAlias = "tuple[bytes, bool]"
 """Bytes that the engine may read, and whether a message or a control frame ends with them."""
+ControlFrame: TypeAlias = PingMessage | PongMessage | CloseStatus
+_MEANING: Final[dict[int, Callable[[bytes], ControlFrame]]] = {
+    PING: PingMessage,
+    PONG: PongMessage,
+    CLOSE: parse_close,
+}
 
 
 class FrameGuard:
@@ -75,7 +84,7 @@ class FrameGuard:
         self._kind: int | None = None
         self._size = 0
         self._decoder: IncrementalDecoder | None = None
-        self._control_frame: PingMessage | PongMessage | None = None
+        self._control_frame: ControlFrame | None = None
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes that the peer sent."""
@@ -110,8 +119,8 @@ class FrameGuard:
                 return data[start:end], True
         return self._next_of_any_frame()
 
-    def take_control(self) -> PingMessage | PongMessage | None:
-        """Return the ping or pong that the last piece was, once; None when it was another frame."""
+    def take_control(self) -> ControlFrame | None:
+        """Return what the last piece said as a control frame, once; None when it was none."""
         control, self._control_frame = self._control_frame, None
         return control
 
@@ -145,12 +154,7 @@ class FrameGuard:
         end = begin + header.length
         if len(self._data) < end:
             return None
-        payload = self._mask(self._data[begin:end], header.key)
-        if header.opcode == CLOSE:
-            parse_close(payload)
-        else:
-            kind = PingMessage if header.opcode == PING else PongMessage
-            self._control_frame = kind(payload)
+        self._control_frame = _MEANING[header.opcode](self._mask(self._data[begin:end], header.key))
         frame = self._data[self._position : end]
         self._position = end
         return frame, True

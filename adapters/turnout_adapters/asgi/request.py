@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -87,12 +88,13 @@ class AsgiRequest(ServerHttpRequest):
     def headers(self) -> Headers:
         """The header fields, in order; ASGI has their names in lower case."""
         if self._headers is None:
-            self._headers = Headers.trusted(
+            fields = [
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in self.native["headers"]
-            )
-            if self.native["type"] == "websocket" and takeover_host(self.native) is None:
-                self._complete(self._headers)
+            ]
+            if self.native["type"] == "websocket":
+                fields += self._taken_out({name for name, _ in fields})
+            self._headers = Headers.trusted(fields)
         return self._headers
 
     @property
@@ -119,11 +121,14 @@ class AsgiRequest(ServerHttpRequest):
             return quote(self.native["path"], safe=PATH_CHARACTERS)
         return raw.decode("latin-1").partition("?")[0]
 
-    def _complete(self, headers: Headers) -> None:
-        """Put back what the host may have taken out: it has made the handshake."""
+    def _taken_out(self, names: set[str]) -> Iterator[tuple[str, str]]:
+        """Yield what the host may have taken out of the fields: it has made the handshake."""
+        offered = self.native.get("subprotocols")
+        if offered and "sec-websocket-protocol" not in names:
+            yield "sec-websocket-protocol", ", ".join(offered)
         for name, value in HANDSHAKE if self.method == "GET" else HANDSHAKE[2:3]:
-            if name not in headers:
-                headers.add(name, value)
+            if name not in names:
+                yield name, value
 
 
 def _address(pair: tuple[str, int | None] | None) -> Address | None:

@@ -1,0 +1,244 @@
+"""What daphne's WebSockets lack, put around them.
+
+daphne refuses by 403 alone, whatever the application says; drops the headers of an accept, the
+reasons of close frames, and messages that are empty; closes with no code that autobahn takes for a
+server's matter, such as 1001; resets the connection when the peer breaks the protocol; and buffers
+without an end in both directions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from zope.interface import implementer
+
+from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host
+
+if TYPE_CHECKING:
+    from turnout.options import WebSocketOptions
+    from turnout.session.connection import Connection
+
+__all__ = ["Flow", "GuardedProtocol"]
+
+
+@implementer(IPushProducer)
+class Flow:
+    """Tells when a transport of Twisted's takes more; register it there as a producer."""
+
+    def __init__(self) -> None:
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    @property
+    def paused(self) -> bool:
+        """True while the transport has enough."""
+        return not self._writable.is_set()
+
+    async def wait(self) -> None:
+        """Return when the transport takes more."""
+        await self._writable.wait()
+
+    def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Hold whoever writes back."""
+        self._writable.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Let go on."""
+        self._writable.set()
+
+    def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Let go on: the transport is gone, and writing fails by itself."""
+        self._writable.set()
+
+
+class DaphneFrames(Frames):
+    """The protocol below, for the application."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+
+    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+        """Guard what the peer sends."""
+        self._protocol.begin(options, connection)
+
+    async def ping(self, payload: bytes) -> None:
+        """Send a ping."""
+        self._protocol.sendPing(payload)
+
+    async def pong(self, payload: bytes) -> None:
+        """Send a pong."""
+        self._protocol.sendPong(payload)
+
+    async def end(self) -> None:
+        """End the connection as soon as the peer has had the chance to read."""
+        self._protocol.end()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._protocol.transport.abortConnection()
+
+
+@implementer(IHalfCloseableProtocol)
+class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships no types
+    """A WebSocket of daphne's, with a guard in front of autobahn."""
+
+    application_queue: Any
+    transport: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flow = Flow()
+        self.frames = DaphneFrames(self)
+        self._input = GuardedInput(keeps_close=True)
+        self._waiting = 0
+        self._ended = False
+        self._denial: list[bytes] | None = None
+
+    # Twisted's and autobahn's calls
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Take the request, then what the guard lets through."""
+        if self.state == self.STATE_CONNECTING and not hasattr(self, "request"):
+            super().dataReceived(data)
+        else:
+            self._receive(data)
+
+    def readConnectionLost(self) -> None:  # noqa: N802  # Twisted's name
+        """Keep our direction open where a close frame is still owed."""
+        if self._input.failed and not self._ended:
+            self._ended = True
+        else:
+            self.transport.loseConnection() if self._ended else self.transport.abortConnection()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802  # Twisted's name
+        """Nothing to do: this side has ended it."""
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802  # Twisted's name
+        """Let go on who waits to write; daphne tells the application."""
+        self.flow.stopProducing()
+        super().connectionLost(reason)
+
+    def onOpen(self) -> None:  # noqa: N802  # autobahn's name
+        """Watch how much the transport has to write; daphne's HTTP has done so until now."""
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self.flow, True)
+        super().onOpen()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803  # autobahn's
+        """Pass a message on, and hold the peer back until the application has taken it."""
+        self._count()
+        super().onMessage(payload, isBinary)
+
+    def _fail_connection(self, code: int = 1001, reason: str = "") -> None:
+        """Tell what autobahn has found, and leave the close frame to the session."""
+        self._input.failed = True
+        self._tell({"type": "turnout.failed", "error": found_by_host(code, reason)})
+
+    # daphne's calls
+
+    def handle_reply(self, message: Any) -> None:
+        """Do what the application asks."""
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.handshake_deferred.callback((message.get("subprotocol"), _headers(message)))
+            del self.handshake_deferred
+        elif kind == "websocket.http.response.start":
+            self._denial = [_head(message["status"], message.get("headers", ()))]
+        elif kind == "websocket.http.response.body":
+            self._deny(message)
+        elif kind == "websocket.send":
+            text = message.get("text")
+            payload = message["bytes"] if text is None else text.encode()
+            self.sendMessage(payload, isBinary=text is None)
+        elif kind == "websocket.close" and self.state != self.STATE_CONNECTING:
+            self.sendCloseFrame(message.get("code", 1000), message.get("reason", "").encode())
+        else:
+            super().handle_reply(message)
+
+    async def receive(self) -> Event:
+        """Return the next event; the peer may send more when all are taken."""
+        event: Event = await self.application_queue.get()
+        if event["type"] in COUNTED:
+            self._waiting -= 1
+            if not self._waiting:
+                self.transport.resumeProducing()
+        return event
+
+    # The application's calls, by `DaphneFrames`
+
+    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+        """Guard from now on."""
+        self._input.begin(options, connection)
+        self._receive(b"")
+
+    def end(self) -> None:
+        """End this direction, or all when the other has ended."""
+        if self._ended or self._input.closed or not hasattr(self.transport, "loseWriteConnection"):
+            self.transport.loseConnection()
+        else:
+            self._ended = True
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
+
+    # In between
+
+    def _receive(self, data: bytes) -> None:
+        self._input.writing_paused = self.flow.paused
+        late = b"" if self.flow.paused else self._input.resume()
+        if late:
+            super().dataReceived(late)
+        for one in self._input.receive(data):
+            if isinstance(one, bytes):
+                super().dataReceived(one)
+            else:
+                if one["type"] == "turnout.closing":
+                    self._answer_close(one)
+                self._tell(one)
+
+    def _answer_close(self, event: Event) -> None:
+        code, reason = event["code"], event["reason"]
+        if code == NO_CODE:
+            self.sendCloseFrame(isReply=True)
+        else:
+            self.sendCloseFrame(code, reason.encode(), isReply=True)
+
+    def _tell(self, event: Event) -> None:
+        if event["type"] in COUNTED:
+            self._count()
+        self.application_queue.put_nowait(event)
+
+    def _count(self) -> None:
+        self._waiting += 1
+        if self._waiting == 1:
+            self.transport.pauseProducing()
+
+    def _deny(self, message: Any) -> None:
+        assert self._denial is not None, "the body of a refusal comes after its start"
+        self._denial.append(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        self.transport.write(b"".join(self._denial))
+        del self.handshake_deferred
+        self.dropConnection(abort=False)
+
+
+NO_CODE = 1005
+COUNTED = frozenset(("websocket.receive", "turnout.ping", "turnout.pong"))
+"""What a peer can send without an end."""
+
+
+def _headers(message: Any) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in message.get("headers", ()):
+        fields.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return fields
+
+
+def _head(status: int, headers: Any) -> bytes:
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+    lines += [name + b": " + value for name, value in headers]
+    return b"\r\n".join([*lines, b"Connection: close", b"", b""])
