@@ -42,7 +42,7 @@ class Cases:
 
     def __init__(self, whole: bool) -> None:
         self.count: int = 517 if whole else 301
-        self._deadline = 3600.0 if whole else 300.0
+        self._deadline = 3600.0 if whole else 900.0
         self._selection = [] if whole else ["-x", "12.*", "-x", "13.*"]
 
     def run(self, port: int, folder: Path, is_expected: IsExpected) -> Verdicts:
@@ -77,7 +77,7 @@ def run_engine(engine: Engine, cases: Cases, folder: Path) -> Results:
     description = describe_engine(*engine.choice)
 
     def is_expected(case: str, verdict: str) -> bool:
-        return expected(engine.name, [case])[case] == verdict
+        return verdict in expected(engine.name, case)
 
     with Server(_command(engine)) as server:
         found = cases.run(int(server.address[1]), folder, is_expected)

@@ -12,12 +12,13 @@ from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
-from tests.autobahn.catalogue import BARE_SERVERS, DEVIATIONS, ENGINES
+from tests.autobahn.catalogue import BARE_SERVERS, DEVIATIONS, ENGINES, Deviation
 from tests.autobahn.verdicts import VERDICTS, Results
 
-from turnout.testing.table import insert
+from turnout.testing.markdown import insert, table
 
-MAKER = "tests.autobahn.table"
+COMMAND = "python -m tests.autobahn.table"
+REGION = "Autobahn table"
 
 
 def render(results: Iterable[Results]) -> str:
@@ -25,36 +26,33 @@ def render(results: Iterable[Results]) -> str:
     found = {(one.name, one.bare): one for one in results}
     engines = [found[name, False] for name in ENGINES if (name, False) in found]
     alone = [found[name, True] for name in BARE_SERVERS if (name, True) in found]
-    lines = [
-        _line(["server", "version", *VERDICTS]),
-        _line(["---", "---", *["---:"] * len(VERDICTS)]),
-        *(_row(f"turnout on {one.name}", one) for one in engines),
-        *(_row(f"{one.name} alone", one) for one in alone),
-        "",
-        "What is behind the numbers of turnout:",
-        "",
-        *(_reason(one.name) for one in engines if _reason(one.name)),
-        "",
-        "And behind those of the servers alone:",
-        "",
-        *(f"- {one.name}: {_cases(one)}" for one in alone if _cases(one)),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
+    present = {one.name for one in engines}
+    rows = [_row(f"turnout on {one.name}", one) for one in engines]
+    rows += [_row(f"{one.name} alone", one) for one in alone]
+    return "\n".join(
+        [
+            table(["server", "version", *VERDICTS], rows),
+            "",
+            "What is behind the numbers of turnout:",
+            "",
+            *(f"- {_reason(one, present)}" for one in DEVIATIONS if present & {*one.engines}),
+            "",
+            "And behind those of the servers alone:",
+            "",
+            *(f"- {one.name}: {_cases(one)}" for one in alone if _cases(one)),
+        ]
+    )
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _row(label: str, results: Results) -> list[str]:
+    return [label, results.version, *(str(count or "") for count in results.counts)]
 
 
-def _row(label: str, results: Results) -> str:
-    return _line([label, results.version, *(str(count or "") for count in results.counts)])
-
-
-def _reason(engine: str) -> str:
-    """Return a line about what only some engines do; what all do is said on the page."""
-    own = [one for one in DEVIATIONS if "*" not in one.engines and one.concerns(engine)]
-    said = [f"{', '.join(one.cases)} {one.verdict}: {one.reason}" for one in own]
-    return f"- {engine}: {'; '.join(said)}" if said else ""
+def _reason(deviation: Deviation, present: set[str]) -> str:
+    """Return what some of the engines do; what all do is said on the page."""
+    engines = ", ".join(one for one in deviation.engines if one in present)
+    verdict = " or ".join(deviation.verdicts)
+    return f"{engines}: {verdict} {', '.join(deviation.cases)}, because {deviation.reason}"
 
 
 def _cases(results: Results) -> str:
@@ -80,7 +78,7 @@ def _shorten(cases: Sequence[str]) -> list[str]:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the results of a folder and write the table, and the same as JSON."""
-    parser = argparse.ArgumentParser(prog=f"python -m {MAKER}", description=__doc__)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--into", type=Path, metavar="PAGE")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -88,15 +86,17 @@ def main(words: Sequence[str] | None = None) -> int:
     results = [Results.read(path) for path in sorted(arguments.folder.glob("*.json"))]
     if not results:
         parser.error("no results are there: run `pytest tests/autobahn --results` first")
-    table = render(results)
+    text = render(results)
     if arguments.json is not None:
         everything = [{**asdict(one), "counts": one.counts} for one in results]
         arguments.json.write_text(json.dumps(everything, indent=1), encoding="utf-8")
     if arguments.into is None:
-        print(table, end="")
+        print(text)
         return 0
     page = arguments.into.read_text(encoding="utf-8")
-    written = insert(table, page, name="Autobahn table", maker=MAKER)
+    written = insert(page, {REGION: text}, COMMAND)
+    if written is None:
+        parser.error(f"{arguments.into} has no lines `<!-- {REGION}: begin -->` and `: end -->`")
     arguments.into.write_text(written, encoding="utf-8")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.autobahn.catalogue import expected
 from tests.autobahn.running import Cases
 from tests.autobahn.verdicts import Results
 
@@ -15,12 +16,17 @@ Fuzz = Callable[[str], Results]
 def test_there_is_something_to_compare_with(bare_name: str, fuzz_bare: Fuzz, cases: Cases) -> None:
     found = fuzz_bare(bare_name).cases
     assert len(found) == cases.count
-    assert found["1.1.1"] == "OK"
+    assert "OK" in found.values()
 
 
 def test_never_below_the_bare_server(
     engine_name: str, bare_name: str, fuzz: Fuzz, fuzz_bare: Fuzz
 ) -> None:
     worse = fuzz(engine_name).worse_than(fuzz_bare(bare_name))
-    # An extension that the engine has declared away, for a reason that `engines.toml` gives.
-    assert {case: verdict for case, verdict in worse.items() if verdict != "unimplemented"} == {}
+    # Not an extension that the engine declares away, nor a race that either may win.
+    below = {
+        case: verdict
+        for case, verdict in worse.items()
+        if verdict != "unimplemented" and len(expected(engine_name, case)) == 1
+    }
+    assert below == {}

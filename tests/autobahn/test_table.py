@@ -9,6 +9,8 @@ import pytest
 from tests.autobahn.table import main
 from tests.autobahn.verdicts import Results, read_index, verdict_of
 
+MARKERS = "<!-- Autobahn table: begin -->\n<!-- Autobahn table: end -->\n"
+
 
 @pytest.mark.parametrize(
     ("behavior", "behavior_close", "verdict"),
@@ -47,7 +49,7 @@ def test_worse_is_what_the_other_did_better() -> None:
 
 def test_table_into_a_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# Autobahn\n\nRead this.\n", encoding="utf-8")
+    page.write_text(f"# Autobahn\n\nRead this.\n\n{MARKERS}", encoding="utf-8")
     folder = tmp_path / "results"
     folder.mkdir()
     results("aiohttp native", bare=False, c1="non-strict").write(folder)
@@ -61,3 +63,12 @@ def test_table_into_a_page(tmp_path: Path) -> None:
     assert "- aiohttp: failed c2, c3" in text
     counts = {one["name"]: one["counts"] for one in json.loads((tmp_path / "all.json").read_text())}
     assert counts == {"aiohttp": [2, 0, 0, 0, 0, 0, 2], "aiohttp native": [3, 0, 1, 0, 0, 0, 0]}
+
+
+def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Autobahn\n", encoding="utf-8")
+    results("aiohttp", bare=True).write(tmp_path)
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--into", str(page)])
+    assert page.read_text(encoding="utf-8") == "# Autobahn\n"
