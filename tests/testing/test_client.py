@@ -135,10 +135,10 @@ def test_bytes_that_break_the_protocol(client: RawClient, data: bytes, code: int
 def test_something_else_than_expected_fails(client: RawClient) -> None:
     client.open("/")
     client.send_text("hello")
-    with pytest.raises(AssertionError, match="expected a close frame, got a text frame of 5 bytes: 'hello'"):
+    with pytest.raises(AssertionError, match="expected a close frame, got a text frame of"):
         client.read_close()
     client.send_text("close")
-    with pytest.raises(AssertionError, match="expected a message, got a close frame with 4001 and the reason 'bye'"):
+    with pytest.raises(AssertionError, match="expected a message, got a close frame with 4001"):
         client.read_message()
 
 
@@ -206,7 +206,7 @@ def test_response_until_the_end(scripted: Callable[[bytes], Address]) -> None:
 
 def test_bytes_that_are_no_http(scripted: Callable[[bytes], Address]) -> None:
     client = RawClient(scripted(b"SSH-2.0 hello there\r\n\r\n"))
-    with client, pytest.raises(ValueError, match="expected an HTTP response, got 'SSH-2.0 hello"):
+    with client, pytest.raises(ValueError, match="expected an HTTP response, got 'SSH-2"):
         read_response(client.stream)
 
 

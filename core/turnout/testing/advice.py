@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from turnout.testing.rows import Row
 from turnout.testing.symptoms import symptom_advice
 
-__all__ = ["CAPABILITY_ADVICE", "TEST_ADVICE", "Advice", "Source", "advice_for", "sources_of"]
+__all__ = [
+    "ROW_ADVICE",
+    "TEST_ADVICE",
+    "Advice",
+    "Source",
+    "advice_for",
+    "link_references",
+    "sources_of",
+]
 
 REFERENCE = re.compile(r"RFC (\d+)(?: §(\d+(?:\.\d+)*))?")
 
@@ -448,6 +456,11 @@ def sources_of(rule: str, row: str) -> list[Source]:
     return [_source(match) for match in REFERENCE.finditer(_spelled_out(text))] or [
         Source(f"{CONTRACT}, row {row}: {Row[row].value}", None)
     ]
+
+
+def link_references(text: str) -> str:
+    """Return a text in which what RFCs say is linked, as Markdown."""
+    return REFERENCE.sub(lambda match: f"[{match[0]}]({_source(match).url})", _spelled_out(text))
 
 
 def _spelled_out(text: str) -> str:

@@ -1,105 +1,138 @@
-"""Make the compatibility table of the reports: `python -m turnout.testing.table REPORT ...`.
+"""Make the compatibility tables of the reports: `python -m turnout.testing.table REPORT ...`.
 
 A report is what `turnout conformance NAME --json FILE` or `pytest --report FILE` writes; a folder
-stands for all that are in it. Several reports of one engine, of different Pythons, make one column:
-the worst outcome counts.
+stands for all that are in it. Several reports of one engine, of different versions and Pythons,
+make one column: the worst outcome counts. A page gets what it has the marker lines of: the table
+with its notes, the summary, or both.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from turnout.capabilities import Capabilities
+from turnout.testing.digest import JsonReport
+from turnout.testing.inventory import inventory
+from turnout.testing.markdown import anchor_of, insert, link_to_test, plain, table
+from turnout.testing.matrix import Column, Note, columns_of, notes_of, python_of, pythons_of
 from turnout.testing.rows import Row
 
-__all__ = ["main", "render"]
+__all__ = ["main", "render_summary", "render_table"]
 
-JsonReport: TypeAlias = dict[str, Any]
-
+REGIONS = ("compatibility table", "compatibility summary")
+MADE_BY = "python -m turnout.testing.table"
+PAGE = "docs/reference/compatibility.md"
 MARKS = {"passed": "✓", "failed": "✗", "not run": "?"}
-WORST_FIRST = ("failed", "not run", "declared away", "passed")
 MEANINGS = {one.name: str(one.metadata.get("meaning", "")) for one in fields(Capabilities)}
+DECLARATION, OPTIONS_TEST = "test_declaration_of_", "test_unsupported_options"
 
 
-def render(reports: Iterable[JsonReport]) -> str:
-    """Return the table as Markdown, with a note for each thing that an engine declares away."""
-    columns: dict[str, list[JsonReport]] = defaultdict(list)
-    for report in reports:
-        columns[_label(report)].append(report)
-    notes: list[str] = []
-    lines = [_line(["", *columns]), _line(["---", *[":---:"] * len(columns)])]
-    for row in Row:
-        cells = [_cell(label, row, runs, notes) for label, runs in columns.items()]
-        lines.append(_line([row.value, *cells]))
-    lines.append(_line(["server", *map(_versions, columns.values())]))
-    lines.append(_line(["Python", *map(_pythons, columns.values())]))
-    numbered = [f"{number}. {note}" for number, note in enumerate(notes, 1)]
-    return "\n".join([*lines, "", *numbered]).rstrip() + "\n"
+def render_table(reports: Iterable[JsonReport]) -> str:
+    """Return rows by engines as Markdown, the versions that were run, and a note per deviation."""
+    columns = columns_of(reports)
+    proofs = _proofs()
+    notes = [note for column in columns for note in notes_of(column, proofs)]
+    header = ["", *(column.label.replace(" ", "<br>") for column in columns)]
+    rows = [
+        [
+            f"[{plain(row.value)}](suite.md#{anchor_of(row)})",
+            *(_cell(column, row, notes) for column in columns),
+        ]
+        for row in Row
+    ]
+    parts = [
+        "## Rows and engines",
+        table(header, rows, centred=True),
+        "## Versions that were run",
+        "Tests passed, and in brackets those declared away; - was not run.",
+        _versions(columns),
+        "## What is different, and the test that proves it",
+        "\n".join(_note(number, note) for number, note in enumerate(notes, 1)) or "Nothing.",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
-def _label(report: JsonReport) -> str:
-    return " ".join(filter(None, (report["engine"], report["strategy"])))
+def render_summary(reports: Iterable[JsonReport]) -> str:
+    """Return one line for each engine as Markdown."""
+    columns = columns_of(reports)
+    header = ["engine", "server", "Python", "passed", "declared away", "without"]
+    return table(header, [_summary(column) for column in columns])
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(label: str, row: Row, runs: Sequence[JsonReport], notes: list[str]) -> str:
-    found = [run["rows"][row.name] for run in runs]
-    worst = min((one["outcome"] for one in found), key=WORST_FIRST.index)
-    if worst != "declared away":
-        return MARKS[worst]
-    note = f"{label}: {'; '.join(_reasons(found))}"
-    if note not in notes:
-        notes.append(note)
-    some_passed = any(
-        test["outcome"] == "passed" for one in found for test in one["tests"].values()
-    )
-    return f"{'✓' if some_passed else 'no'} ({notes.index(note) + 1})"
-
-
-def _reasons(found: Sequence[JsonReport]) -> list[str]:
-    names = {
-        name.strip()
-        for one in found
-        for test in one["tests"].values()
-        if test["outcome"] == "declared away"
-        for name in test["message"].rpartition("declared away:")[2].split(",")
+def _proofs() -> dict[str, Row]:
+    """Return the row in which the declaration of each capability is tested."""
+    return {
+        one.name.removeprefix(DECLARATION): one.row
+        for one in inventory()
+        if one.name.startswith(DECLARATION)
     }
-    return [f"without {MEANINGS.get(name) or name}" for name in sorted(names)]
 
 
-def _versions(runs: Sequence[JsonReport]) -> str:
-    return ", ".join(sorted({run["version"] or run["turnout"] for run in runs}))
+def _cell(column: Column, row: Row, notes: Sequence[Note]) -> str:
+    outcome = column.outcome(row)
+    partly = "✓" if column.has_passed(row) else "no"
+    numbers = [
+        f"[{number}](#note-{number})"
+        for number, note in enumerate(notes, 1)
+        if note.column == column.label and row in note.rows
+    ]
+    return " ".join([MARKS.get(outcome, partly), *numbers])
 
 
-def _pythons(runs: Sequence[JsonReport]) -> str:
-    versions = {tuple(map(int, run["python"].split(".")[:2])) for run in runs}
-    return ", ".join(f"{major}.{minor}" for major, minor in sorted(versions))
+def _versions(columns: Sequence[Column]) -> str:
+    pythons = pythons_of(columns)
+    rows = [
+        [column.label, version, *(_run(column.run_of(version, python)) for python in pythons)]
+        for column in columns
+        for version in column.versions()
+    ]
+    return table(["engine", "version", *(f"Python {python}" for python in pythons)], rows)
 
 
-def insert(
-    table: str,
-    page: str,
-    *,
-    name: str = "compatibility table",
-    maker: str = "turnout.testing.table",
-) -> str:
-    """Return a page with `table` between its marker lines, or at its end when it has none."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    notice = f"<!-- made by `python -m {maker}`; edit nothing between these lines -->"
-    block = f"{begin}\n{notice}\n\n{table}\n{end}"
-    if begin not in page:
-        return f"{page.rstrip()}\n\n{block}\n".lstrip()
-    before, _, rest = page.partition(begin)
-    return before + block + rest.partition(end)[2]
+def _run(run: JsonReport | None) -> str:
+    if run is None:
+        return "-"
+    counts = run["counts"]
+    if counts["failed"] or counts["not run"]:
+        return f"✗ {counts['failed'] + counts['not run']} of {sum(counts.values())}"
+    away = f" ({counts['declared away']})" if counts["declared away"] else ""
+    return f"{counts['passed']}{away}"
+
+
+def _note(number: int, note: Note) -> str:
+    begin = f'{number}. <a id="note-{number}"></a>**{note.column}**'
+    tests = ", ".join(map(link_to_test, note.tests))
+    if note.kind == "failure":
+        return f"{begin} {' and '.join(note.names)} fails {tests}."
+    if note.kind == "options":
+        options = ", ".join(f"`{name}`" for name in note.names)
+        return f"{begin} refuses these options at start: {options} ({link_to_test(OPTIONS_TEST)})."
+    (name,) = note.names
+    left_out = f" Left out: {tests}." if tests else ""
+    proof = link_to_test(f"{DECLARATION}{name}")
+    meaning = plain(MEANINGS.get(name) or name)
+    return f"{begin} is without `{name}`: {meaning} ({proof}).{left_out}"
+
+
+def _summary(column: Column) -> list[str]:
+    run = column.newest
+    counts = run["counts"]
+    fails = any(one["counts"]["failed"] or one["counts"]["not run"] for one in column.runs)
+    without = [f"`{name}`" for name, able in run["capabilities"].items() if not able]
+    without += [f"`{name}`" for name in run["declared_away"] if name != "compression"]
+    pythons = sorted({python_of(one) for one in column.runs}, key=lambda one: one.split("."))
+    return [
+        column.label,
+        " ".join(filter(None, (run["distribution"], run["version"]))) or "-",
+        ", ".join(pythons),
+        f"{'✗ ' if fails else ''}{counts['passed']} of {sum(counts.values())}",
+        str(counts["declared away"] or "-"),
+        ", ".join(without) or "-",
+    ]
 
 
 def _files(path: Path) -> list[Path]:
@@ -107,20 +140,24 @@ def _files(path: Path) -> list[Path]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Read reports and write the table into a page, or print it."""
-    parser = argparse.ArgumentParser(prog="python -m turnout.testing.table", description=__doc__)
+    """Read reports and write the tables into pages, or print the large one."""
+    parser = argparse.ArgumentParser(prog=MADE_BY, description=__doc__)
     parser.add_argument("reports", nargs="+", type=Path, metavar="REPORT")
     parser.add_argument("--into", type=Path, action="append", default=[], metavar="PAGE")
     arguments = parser.parse_args(words)
     paths = [one for path in arguments.reports for one in _files(path)]
     if not paths:
         parser.error("no report is there: run the conformance suite first")
-    table = render(json.loads(path.read_text(encoding="utf-8")) for path in paths)
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    texts = dict(zip(REGIONS, (render_table(reports), render_summary(reports)), strict=True))
     for page in arguments.into:
         old = page.read_text(encoding="utf-8") if page.exists() else ""
-        page.write_text(insert(table, old), encoding="utf-8")
+        new = insert(old, texts, MADE_BY)
+        if new is None:
+            parser.error(f"{page} has no line <!-- {REGIONS[0]}: begin -->, nor of the summary")
+        page.write_text(new, encoding="utf-8")
     if not arguments.into:
-        print(table, end="")  # noqa: T201  # that is what was asked for
+        print(texts[REGIONS[0]], end="")  # noqa: T201  # that is what was asked for
     return 0
 
 
