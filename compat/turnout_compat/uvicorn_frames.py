@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from wsproto.connection import ConnectionState
 from wsproto.events import Ping, Pong
 
+from turnout.close import NO_STATUS_CODE
 from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
 
 if TYPE_CHECKING:
@@ -76,10 +77,12 @@ class _Guarded:
     scope: Any
     queue: Any
     handshake_complete: bool
+    read_paused: bool
+    keeps_close: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._input = GuardedInput()
+        self._input = GuardedInput(keeps_close=self.keeps_close)
         self._is_request = True
         self._input_ended = False
         self._ended = False
@@ -167,7 +170,14 @@ class _Guarded:
             if isinstance(one, bytes):
                 super().data_received(one)  # type: ignore[misc]  # as above
             else:
-                self.queue.put_nowait(one)
+                self._tell(one)
+
+    def _tell(self, event: Event) -> None:
+        """Pass an event on, and hold the peer back until the application has taken it."""
+        self.queue.put_nowait(event)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def _translate(self, event: Event) -> Event | None:
         if event["type"] != "websocket.disconnect":
@@ -194,13 +204,26 @@ class _Guarded:
 
 
 class GuardedSansioProtocol(_Guarded, WebSocketsSansIOProtocol):
-    """uvicorn's protocol over the sans-I/O core of websockets."""
+    """uvicorn's protocol over the sans-I/O core of websockets.
 
-    def handle_close(self, event: Any) -> None:
-        """Say that the peer has closed."""
+    That takes a close frame within a fragmented message for an error (RFC 6455 section 5.4 does
+    not), so it does not get to see any.
+    """
+
+    keeps_close = True
+
+    def _tell(self, event: Event) -> None:
+        if event["type"] == "turnout.closing":
+            self._answer_close(event["code"], event["reason"])
+        super()._tell(event)
+
+    def _answer_close(self, code: int, reason: str) -> None:
         self._closed_by_peer = True
-        with self._meant_as("closed by peer"):
-            super().handle_close(event)
+        if not self.close_sent:
+            self.close_sent = True
+            self.conn.send_close(*(() if code == NO_STATUS_CODE.code else (code, reason)))
+            self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
 
     def handle_parser_exception(self) -> None:
         """Say that the parser found something wrong; uvicorn has the close frame sent by itself."""

@@ -56,10 +56,10 @@ def test_handler_without_protocols(connect: Connect) -> None:
 @both_colours
 @rule(Row.PROTOCOLS, "none in common where one is required → 400")
 def test_required_protocol(connect: Connect, colour: str) -> None:
-    client = connect()
     for offered in (None, "other, another"):
-        refused = client.handshake(f"/{colour}/protocols/required", protocols=offered)
+        refused = connect().handshake(f"/{colour}/protocols/required", protocols=offered)
         assert refused.status == 400
         assert "Sec-WebSocket-Accept" not in refused.headers
+    client = connect()
     client.open(f"/{colour}/protocols/required", protocols="other, chat.v1")
     assert ask(client, "facts")["accepted_protocol"] == "chat.v1"

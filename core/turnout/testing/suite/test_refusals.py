@@ -64,11 +64,10 @@ def test_refused_with_the_status_that_was_set(connect: Connect, colour: str) -> 
 @both_colours
 @rule(Row.REFUSAL, "the handshake handler refuses: its status, headers and body, before any 101")
 def test_refused_by_the_handshake_handler(connect: Connect, colour: str) -> None:
-    client = connect()
-    response = client.handshake(f"/{colour}/users?user=nobody")
+    response = connect().handshake(f"/{colour}/users?user=nobody")
     assert (response.status, response.body) == (401, b"who are you?")
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="turnout"'
-    assert client.handshake(f"/{colour}/users?user=ada").status == 101
+    assert connect().handshake(f"/{colour}/users?user=ada").status == 101
 
 
 @both_colours
