@@ -185,7 +185,11 @@ def _labelled(label: str, text: str, hanging: int = 0, paint: Any = str) -> Iter
     """Yield a text beside its label, wrapped to the terminal."""
     width = max(60, min(shutil.get_terminal_size().columns, 110)) - LABEL - 1
     wrapped = textwrap.wrap(
-        text, width, subsequent_indent=" " * hanging, break_on_hyphens=False
+        text,
+        width,
+        subsequent_indent=" " * hanging,
+        break_on_hyphens=False,
+        break_long_words=False,  # a path is to be copied
     ) or [""]
     for number, line in enumerate(wrapped):
         yield f"{'' if number else label:<{LABEL}} {paint(line)}"

@@ -41,7 +41,8 @@ class Silence(Unmet, TimeoutError):
     """The server said nothing, or not enough, for as long as the client waits."""
 
     def __init__(self, expected: str, seconds: float, buffered: bytes | bytearray = b"") -> None:
-        super().__init__(expected, f"nothing for {seconds:g} seconds{_after(buffered)}")
+        time = f"{seconds:g} second{'' if seconds == 1 else 's'}"
+        super().__init__(expected, f"nothing for {time}{_after(buffered)}")
 
 
 def _after(buffered: bytes | bytearray) -> str:
