@@ -92,7 +92,7 @@ class AsgiRequest(ServerHttpRequest):
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in self.native["headers"]
             ]
-            if self.native["type"] == "websocket":
+            if self.native["type"] == "websocket" and takeover_host(self.native) is None:
                 fields += self._taken_out({name for name, _ in fields})
             self._headers = Headers.trusted(fields)
         return self._headers

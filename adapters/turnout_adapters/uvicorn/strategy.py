@@ -68,6 +68,7 @@ class UvicornStandardStrategy(UvicornStrategy):
 
     capabilities: ClassVar[Capabilities] = Capabilities(early_bytes=False)
     websocket_implementation: ClassVar[str] = "turnout_adapters.uvicorn:WebSocketProtocol"
+    keeps_broken_handshakes: ClassVar[bool] = False
 
     async def upgrade(
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade

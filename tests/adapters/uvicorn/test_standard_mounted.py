@@ -92,7 +92,7 @@ def test_explicit_strategy_on_another_implementation(
     run: Run, endpoints: Endpoints, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = mount(starlette_application(endpoints), make_registry(), UvicornStandardStrategy())
-    client = run(app, ws="websockets-sansio").connect()
+    client = run(app, ws="wsproto").connect()
     assert client.handshake("/turnout/pieces").status == 500
     assert "--ws turnout_adapters.uvicorn:WebSocketProtocol" in caplog.text
 
