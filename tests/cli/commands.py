@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -64,6 +65,27 @@ class Project:
             text=True,
             timeout=DEADLINE,
         )
+
+    def run_on_a_terminal(self, *words: str, **variables: str) -> tuple[int, str]:
+        """Return the exit code of a command whose output is a terminal, and what it has written."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            self.argv(*words),
+            cwd=self.folder,
+            env=self.variables(**{"TERM": "xterm", **variables}),
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(theirs)
+        written = b""
+        try:
+            while piece := os.read(ours, 65536):
+                written += piece
+        except OSError:  # Linux's end of a terminal
+            pass
+        os.close(ours)
+        return process.wait(DEADLINE), written.decode()
 
 
 class Running:

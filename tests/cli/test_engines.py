@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 from dataclasses import fields
 from importlib.metadata import version
@@ -120,32 +119,10 @@ def test_a_broken_plug_in_hides_no_other(project: Project, tmp_path: Path) -> No
     )
 
 
-def on_a_terminal(project: Project, **variables: str) -> str:
-    """Return what `turnout engines` writes when its output is a terminal."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        project.argv("engines"),
-        env={**project.variables(TERM="xterm"), **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(theirs)
-    written = b""
-    try:
-        while piece := os.read(ours, 65536):
-            written += piece
-    except OSError:  # Linux's end of a terminal
-        pass
-    os.close(ours)
-    assert process.wait(DEADLINE) == 0
-    return written.decode()
-
-
 def test_a_terminal_gets_emphasis_unless_it_declines(project: Project) -> None:
-    assert "\x1b[1mengine" in on_a_terminal(project, NO_COLOR="")
-    assert "\x1b" not in on_a_terminal(project, NO_COLOR="1")
-    assert "\x1b" not in on_a_terminal(project, NO_COLOR="", TERM="dumb")
+    assert "\x1b[1mengine" in project.run_on_a_terminal("engines", NO_COLOR="")[1]
+    assert "\x1b" not in project.run_on_a_terminal("engines", NO_COLOR="1")[1]
+    assert "\x1b" not in project.run_on_a_terminal("engines", NO_COLOR="", TERM="dumb")[1]
 
 
 def test_a_pipe_gets_plain_text(project: Project) -> None:

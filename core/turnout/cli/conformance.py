@@ -82,8 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
         _check_writable(file)
     stream = sys.stderr if arguments.json == "-" else sys.stdout
     report = _run_suite(arguments, stream)
-    if sum(report["counts"].values()) == 0:
-        raise CommandError("no test was selected, and nothing is proved")
     _write(report, arguments)
     print_report(report, stream, Styles(stream))
     return FAILED if report["outcome"] in ("failed", "not run") else 0
@@ -131,8 +129,14 @@ def _run_suite(arguments: argparse.Namespace, stream: TextIO) -> dict[str, Any]:
                 progress.take(told)
             report = suite.report()
         if report is None:
-            raise CommandError(f"the suite could not be run:\n{suite.output.strip()}")
+            raise CommandError(_no_report(progress, suite.output))
     return report
+
+
+def _no_report(progress: Progress, output: str) -> str:
+    if progress.count == 0:
+        return "no test was selected, and nothing is proved"
+    return f"the suite could not be run:\n{output.strip()}"
 
 
 def _write(report: dict[str, Any], arguments: argparse.Namespace) -> None:

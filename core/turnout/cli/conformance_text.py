@@ -44,7 +44,9 @@ class Progress:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._rewrites = stream.isatty()
-        self._all = self._done = self._failed = 0
+        self.count: int | None = None
+        """How many tests there are, once the suite has told."""
+        self._done = self._failed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +64,8 @@ class Progress:
     def take(self, told: dict[str, Any]) -> None:
         """Take what the suite tells."""
         if "count" in told:
-            self._all = told["count"]
-            self._say(f"{self._all} tests")
+            self.count = told["count"]
+            self._say(f"{self.count} tests")
             return
         self._done += 1
         self._failed += told["outcome"] == "failed"
@@ -73,7 +75,7 @@ class Progress:
             self._say(self._in_numbers())
 
     def _in_numbers(self) -> str:
-        return f"{self._done} of {self._all} tests, {self._failed or 'none'} failed"
+        return f"{self._done} of {self.count} tests, {self._failed or 'none'} failed"
 
     def _say(self, text: str) -> None:
         if self._rewrites:
