@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from tests.browser import browser
 from tests.demo.engines import Demo, installed_engines
 
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+__all__ = ["browser"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -40,17 +30,3 @@ def demo(demo_engine: tuple[str, ...]) -> Iterator[Demo]:
     """The demo on the engine."""
     with Demo(demo_engine) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(requires: Callable[[str], Path]) -> Iterator[Browser]:
-    """Debian's Chromium, without a window.
-
-    Not for the session: as long as it is there, an event loop runs in this thread, and no test of
-    another module could run its own.
-    """
-    chromium = requires("chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield launched
-        launched.close()

@@ -22,7 +22,12 @@ from turnout.testing.html_style import STYLE
 
 __all__ = ["render_page"]
 
-FILTERS = {"all": "all rows", "failed": "failed", "declared": "declared away", "passed": "passed"}
+FILTERS = {
+    "all": "all rows",
+    "failed": "failed or not run",
+    "declared": "declared away",
+    "passed": "passed",
+}
 CLASSES = {"passed": "passed", "failed": "failed", "declared away": "declared", "not run": "idle"}
 
 
@@ -52,7 +57,7 @@ def _begin_here(report: JsonReport) -> Iterator[str]:
         yield '<section class="failure" id="ended-early">'
         yield f"<h2>Ended early: {escape(early['reason'])}</h2>"
         yield "<p>The other tests were not run.</p>"
-        yield from _failure(early["failure"])
+        yield from _failure(early["failure"], level=3)
         yield "</section>"
     for cause in causes(report):
         yield '<section class="failure">'
@@ -98,11 +103,12 @@ def _failed_rule(rule: FailedRule) -> Iterator[str]:
     where = f" ({escape(rule.failure['where'])})" if rule.failure["where"] else ""
     yield f'<p><a href="#row-{rule.row}">{rule.row}</a>,'
     yield f"<code>{escape(rule.cases[0])}</code>{cases}{where}</p>"
-    yield from _failure(rule.failure)
+    yield from _failure(rule.failure, level=4)
     yield "</article>"
 
 
-def _failure(failure: dict[str, Any]) -> Iterator[str]:
+def _failure(failure: dict[str, Any], level: int) -> Iterator[str]:
+    """Yield a failure; `level` is that of its headings."""
     yield "<dl>"
     if failure.get("sources"):
         yield f"<dt>rule from</dt><dd>{', '.join(map(_source, failure['sources']))}</dd>"
@@ -111,9 +117,11 @@ def _failure(failure: dict[str, Any]) -> Iterator[str]:
     yield f'<dt>to change</dt><dd class="change">{_code(failure["advice"])}</dd>'
     yield "</dl>"
     if failure["conversation"]:
+        yield f"<h{level}>What happened</h{level}>"
         yield from _conversation(fold(failure["conversation"]))
     if failure["log"].strip():
-        yield f"<h4>In the server's log</h4>\n<pre>{escape(failure['log'].strip())}</pre>"
+        yield f"<h{level}>In the server's log</h{level}>"
+        yield f"<pre>{escape(failure['log'].strip())}</pre>"
 
 
 def _source(source: dict[str, str | None]) -> str:
@@ -128,7 +136,7 @@ def _code(text: str) -> str:
 
 
 def _conversation(said: Iterable[dict[str, str]]) -> Iterator[str]:
-    yield '<h4>What happened</h4>\n<table class="said"><tbody>'
+    yield '<table class="said"><tbody>'
     for line in said:
         yield f'<tr><th scope="row">{escape(line["who"])}</th><td>{escape(line["what"])}</td></tr>'
     yield "</tbody></table>"

@@ -21,7 +21,8 @@ body {
   font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--ground);
 }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-h3 { font-size: 1.05rem; } h4 { font-size: 0.9rem; margin: 1rem 0 0.25rem; color: var(--quiet); }
+h3 { font-size: 1.05rem; }
+h4, section.failure > h3 { font-size: 0.9rem; margin: 1rem 0 0.25rem; color: var(--quiet); }
 a { color: var(--link); }
 code, pre, .said td { font: 0.875rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; background: var(--ground); padding: 0.75rem; margin: 0; }
@@ -31,7 +32,7 @@ tr { border-bottom: 1px solid var(--line); }
 tbody th { font-weight: inherit; white-space: nowrap; }
 .verdict { font-weight: 600; }
 .verdict.passed, tr.passed td:nth-child(2) { color: var(--good); }
-.verdict.failed, tr.failed td:nth-child(2), .failure h3 { color: var(--bad); }
+.verdict.failed, tr.failed td:nth-child(2), article h3 { color: var(--bad); }
 tr.failed td:nth-child(2) { font-weight: 600; }
 tr.declared, tr.idle { color: var(--quiet); }
 .failure {
