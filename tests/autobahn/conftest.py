@@ -56,7 +56,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def cases(request: pytest.FixtureRequest) -> Cases:
     """The cases to run."""
-    return Cases(request.config.getoption("--all"))
+    return Cases(whole=bool(request.config.getoption("--all")))
 
 
 @pytest.fixture(scope="session")
