@@ -46,18 +46,14 @@ class StillTransport(asyncio.Transport):
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> None:
         super().__init__({"peername": ("127.0.0.1", 50_000), "sockname": ("127.0.0.1", 80)})
         self._loop = loop
-        self._protocol = protocol
+        self._protocol: Any = protocol
         self._closing = False
         self._ended = False
         self.paused = False
         self.written = bytearray()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        assert isinstance(protocol, asyncio.Protocol) or hasattr(protocol, "data_received")
-        self._protocol = protocol  # type: ignore[assignment]  # StandardConnection has its methods
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol
+        self._protocol = protocol
 
     def receive(self, data: bytes) -> None:
         """Be the socket that has bytes to read."""

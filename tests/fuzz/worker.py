@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from importlib import import_module
-
-import atheris
+from typing import Any
 
 INSTRUMENTED = ["turnout", "turnout_adapters", "turnout_compat"]
 
@@ -18,6 +17,7 @@ INSTRUMENTED = ["turnout", "turnout_adapters", "turnout_compat"]
 def main() -> None:
     """Fuzz until libFuzzer has had enough."""
     _, name, *options = sys.argv
+    atheris: Any = import_module("atheris")  # it has no types
     logging.getLogger("turnout").setLevel(logging.ERROR)  # refusals are no news here
     with atheris.instrument_imports(include=INSTRUMENTED):
         target = import_module(f"tests.fuzz.targets.{name}")

@@ -50,6 +50,7 @@ class HttpExchange(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._malformed = False
         self._ending = False
         self.expects_body = True
         """False for the answer to HEAD."""
@@ -79,7 +80,7 @@ class HttpExchange(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless nobody wants it any more."""
-        if self._ending:
+        if self._malformed or self._ending:
             return
         self._h11.receive_data(data)
         self._advance()
@@ -178,8 +179,12 @@ class HttpExchange(asyncio.Protocol):
         self.next_request()
 
     def _fail(self, status: int, sentence: bytes) -> None:
-        """Answer a request that is none, and end."""
-        if self.task is None and self._h11.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+        """Answer a request that is none, and end; one that is being answered comes first."""
+        if self.task is not None:
+            self._malformed = True
+            self._wake_reader()
+            return
+        if self._h11.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             headers = [
                 (b"Content-Type", b"text/plain"),
                 (b"Content-Length", b"%d" % len(sentence)),
@@ -222,11 +227,12 @@ class HttpExchange(asyncio.Protocol):
         A client that waits for 100 and gets a refusal may send its body or not: nobody knows what
         its next bytes are.
         """
-        return self._stopping or bool(self._h11.they_are_waiting_for_100_continue)
+        waits = bool(self._h11.they_are_waiting_for_100_continue)
+        return self._stopping or self._malformed or waits
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body of the request as it comes; raise `ConnectionClosed` if it does not."""
-        if self._h11.they_are_waiting_for_100_continue and not self.gone:
+        if self._h11.they_are_waiting_for_100_continue and not (self._malformed or self.gone):
             self.send(h11.InformationalResponse(status_code=100, headers=[]))
         while True:
             while self._body:
@@ -236,7 +242,7 @@ class HttpExchange(asyncio.Protocol):
                 yield piece
             if self._body_ended:
                 return
-            if self.gone:
+            if self._malformed or self.gone:
                 raise ConnectionClosed(NO_CLOSE_FRAME)
             readable = self._readable = self._loop.create_future()
             await readable

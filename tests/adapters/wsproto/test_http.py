@@ -344,6 +344,33 @@ def test_a_chunk_that_is_malformed_ends_the_connection() -> None:
     assert site.seen == []
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "GET /page HTTP/1.0\r\n\r\n\r\n and more",
+        "POST /page HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+        (
+            "POST /page HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+            "Expect: 100-continue\r\n\r\nno size\r\n"
+        ),
+    ],
+)
+def test_a_request_is_answered_whatever_stands_behind_it(
+    behind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of it is there before the handler has run."""
+
+    async def client(peer: Peer) -> None:
+        response = await peer.ask(behind)
+        assert response.status == 200
+        assert response.headers["connection"] == "close"
+        peer.writer.write_eof()
+        assert await peer.rest() == b""
+
+    Site().run(client)
+    assert caplog.records == []
+
+
 def test_a_client_that_goes_in_the_middle_of_its_body() -> None:
     ended = asyncio.Event()
     site = Site()

@@ -1,0 +1,160 @@
+"""One soak: a server, a warm-up, a storm, and the figures before and after."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.soak.journal import read_journal
+from tests.soak.record import read_record
+from tests.soak.storm import Plan, Storm
+from tests.soak.verdict import differences, violations
+
+from turnout import plugins
+from turnout.testing.engines import command_for
+from turnout.testing.server import Server, ServerCommand
+
+__all__ = ["Soak", "SoakResult"]
+
+SUBJECT = "tests.soak.subject:registry"
+ANSWERING = 60.0
+"""Seconds for the server to answer a request in the middle of the storm."""
+ENDING = 60.0
+"""Seconds for the server to end after SIGTERM, when nobody is connected."""
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(slots=True)
+class SoakResult:
+    """What a soak has counted; it has passed when `failures` is empty."""
+
+    engine: str
+    seconds: float
+    connections: int
+    """Held at a time."""
+    opened: int = 0
+    acknowledged: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
+    never_opened: dict[str, int] = field(default_factory=dict)
+    processes_killed: int = 0
+    processes_stopped: int = 0
+    most_sessions: int = 0
+    before: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soak:
+    """A storm of so many seconds against an engine; `subject` is what it serves."""
+
+    engine: str
+    strategy: str | None
+    seconds: float
+    plan: Plan
+    subject: str = SUBJECT
+    folder: Path | None = None
+    """Keeps the journal and the records; by default they go with the result."""
+    warm_up: float = 30.0
+    """Seconds of a first storm, which fills caches, pools and arenas before anything is counted."""
+    settling: float = 60.0
+    """Seconds, after the last client has gone, for the server to be as it was."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The engine and its variant."""
+        return self.engine if self.strategy is None else f"{self.engine}-{self.strategy}"
+
+    def run(self) -> SoakResult:
+        """Serve, warm up, blow, settle, stop, and compare."""
+        result = SoakResult(self.name, self.seconds, self.plan.connections)
+        with tempfile.TemporaryDirectory(prefix="turnout-soak-") as temporary:
+            folder = self.folder or Path(temporary)
+            with Server(self._command(folder / "journal")) as server:
+                self._blow(server, folder, result)
+                stopped = server.stop(timeout=ENDING)
+            try:
+                stopped.check()
+            except AssertionError as error:
+                result.failures.append(f"the server's end: {error}")
+            self._judge(folder, result)
+        return result
+
+    def _command(self, journal: Path) -> ServerCommand:
+        chosen = plugins.load(self.engine, self.strategy)
+        command = command_for(self.engine, self.strategy, chosen.capabilities, self.subject)
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        more = {**self.environment, "TURNOUT_SOAK_JOURNAL": str(journal), "PYTHONPATH": path}
+        return replace(command, environment={**command.environment, **more})
+
+    def _blow(self, server: Server, folder: Path, result: SoakResult) -> None:
+        port = int(server.address[1])
+        figures = Figures(port, self.settling)
+        storm = Storm(self.plan, port, folder)
+        storm.blow(self.warm_up, lambda: True)
+        result.before = figures.settled({})
+
+        def goes_on() -> bool:
+            seen = figures.now()
+            result.most_sessions = max(result.most_sessions, seen["sessions"])
+            return not seen["violations"]  # there is nothing left to be proved
+
+        storm.blow(self.seconds, goes_on)
+        result.after = figures.settled(result.before)
+        result.processes_killed, result.processes_stopped = storm.killed, storm.stopped
+
+    def _judge(self, folder: Path, result: SoakResult) -> None:
+        journal, record = read_journal(folder / "journal"), read_record(folder)
+        result.opened = len(journal)
+        result.acknowledged = sum(record.acknowledged.values())
+        result.ends = dict(record.ends.most_common())
+        result.never_opened = dict(record.never_opened.most_common())
+        result.failures += violations(journal, record)
+        result.failures += differences(result.before, result.after)
+
+
+class Figures:
+    """The figures that the server gives of itself."""
+
+    def __init__(self, port: int, settling: float) -> None:
+        self._port = port
+        self._settling = settling
+
+    def now(self, *, collect: bool = False) -> dict[str, int]:
+        """Return them as they are."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWERING)
+        try:
+            connection.request("GET", "/figures?collect" if collect else "/figures")
+            figures: dict[str, int] = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        return figures
+
+    def settled(self, wanted: dict[str, int]) -> dict[str, int]:
+        """Return them once no session is left and all is as `wanted`; the last ones if never."""
+        deadline = time.monotonic() + self._settling
+        last: dict[str, int] = {}
+        while time.monotonic() < deadline:
+            figures = self.now(collect=True)
+            if figures["sessions"] == 0 and self._at_rest(last, figures, wanted):
+                return figures
+            last = figures
+            threading.Event().wait(1.0)
+        return last
+
+    def _at_rest(
+        self, last: dict[str, int], figures: dict[str, int], wanted: dict[str, int]
+    ) -> bool:
+        """Without anything wanted, rest is when nothing falls any more."""
+        if wanted:
+            return not differences(wanted, figures)
+        counted = ("descriptors", "threads", "tasks", "greenlets")
+        return bool(last) and all(figures[name] >= last[name] for name in counted)
