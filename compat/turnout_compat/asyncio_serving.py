@@ -5,13 +5,44 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from turnout.errors import UsageError
+from turnout_compat.asyncio_transport import tls_context
 
-__all__ = ["termination"]
+if TYPE_CHECKING:
+    from turnout.serving import ServerSettings
+
+__all__ = ["listen", "termination"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+OF_TLS = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
+OF_TCP = ("reuse_address", "reuse_port")
+
+
+async def listen(
+    make: Callable[[], Any],
+    settings: ServerSettings,
+    handshake_timeout: float | None,
+    native: dict[str, Any],
+) -> asyncio.Server:
+    """Bind and begin to accept: TCP or a Unix socket, with TLS where the settings have it.
+
+    `make` returns the protocol of a connection; `native` may have some of what asyncio takes, by
+    its names. A peer that does not begin TLS is cut after `handshake_timeout`: asyncio by itself
+    waits a minute, which None leaves.
+    """
+    tls = tls_context(settings)
+    options: dict[str, Any] = {"backlog": settings.backlog, "ssl": tls}
+    if tls is not None:
+        options["ssl_handshake_timeout"] = handshake_timeout
+        options.update({name: native[name] for name in OF_TLS if name in native})
+    loop = asyncio.get_running_loop()
+    if settings.unix is not None:
+        return await loop.create_unix_server(make, settings.unix, **options)
+    options.update({name: native[name] for name in OF_TCP if name in native})
+    return await loop.create_server(make, settings.host, settings.port, **options)
 
 
 class termination:  # noqa: N801  # reads as a verb in `async with`

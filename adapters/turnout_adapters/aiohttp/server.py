@@ -10,11 +10,11 @@ from aiohttp import web
 from turnout.handshake.redaction import redact_queries_of
 from turnout.service import WebSocketService
 from turnout_adapters.aiohttp.mount import answer
-from turnout_adapters.aiohttp.settings import SITE_SETTINGS, handler_settings
+from turnout_adapters.aiohttp.settings import handler_settings
 from turnout_adapters.aiohttp.views import AiohttpRequest
 from turnout_compat.asyncio_runtime import AsyncioRuntime
-from turnout_compat.asyncio_serving import termination
-from turnout_compat.asyncio_transport import address_of, tls_context
+from turnout_compat.asyncio_serving import listen, termination
+from turnout_compat.asyncio_transport import bound_address
 
 if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
@@ -38,36 +38,16 @@ async def serve(
     async with termination() as asked:
         await runner.setup()
         try:
-            site = _site(runner, settings, native)
-            await site.start()
-            address = address_of(runner.addresses[0])
-            assert address is not None
-            settings.announce(address)
+            listener = await listen(server, settings, registry.options.handshake_timeout, native)
+            settings.announce(bound_address(listener))
             await asked.wait()
-            await site.stop()
+            listener.close()
             await service.drain()
         finally:
             await runner.cleanup()
             await asyncio.sleep(0)  # what was closed now is lost one turn later
             if settings.unix is not None:
                 settings.unix.unlink(missing_ok=True)
-
-
-def _site(
-    runner: web.ServerRunner, settings: ServerSettings, native: dict[str, Any]
-) -> web.BaseSite:
-    tls = tls_context(settings)
-    if settings.unix is not None:
-        return web.UnixSite(runner, settings.unix, ssl_context=tls, backlog=settings.backlog)
-    options = {name: native[name] for name in SITE_SETTINGS if name in native}
-    return web.TCPSite(
-        runner,
-        settings.host,
-        settings.port,
-        ssl_context=tls,
-        backlog=settings.backlog,
-        **options,
-    )
 
 
 class RegistryServer(web.Server):

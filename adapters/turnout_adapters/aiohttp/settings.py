@@ -16,7 +16,7 @@ from aiohttp import web
 
 from turnout.errors import ConfigurationError
 
-__all__ = ["SITE_SETTINGS", "check_settings", "handler_settings"]
+__all__ = ["check_settings", "handler_settings"]
 
 SITE_SETTINGS = ("reuse_address", "reuse_port")
 OWN_SETTINGS = (*SITE_SETTINGS, "loop_factory", "shutdown_timeout")

@@ -12,7 +12,8 @@ from turnout.serving import ServerSettings
 from turnout_adapters.wsproto.http import HttpConnection
 from turnout_adapters.wsproto.strategy import WsprotoStrategy
 from turnout_compat.asyncio_runtime import AsyncioRuntime
-from turnout_compat.asyncio_transport import bound_address, tls_context
+from turnout_compat.asyncio_serving import listen
+from turnout_compat.asyncio_transport import bound_address
 
 if TYPE_CHECKING:
     from turnout.http import Address
@@ -36,19 +37,8 @@ class RunningServer:
 
     async def listen(self, settings: ServerSettings, native: dict[str, Any]) -> None:
         """Bind and begin to accept; `start` calls it."""
-        tls = tls_context(settings)
-        common: dict[str, Any] = {"backlog": settings.backlog, "ssl": tls}
-        if tls is not None:
-            timeouts = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
-            common.update({name: native[name] for name in timeouts if name in native})
-        loop = asyncio.get_running_loop()
-        if settings.unix is not None:
-            path = settings.unix
-            self._server = await loop.create_unix_server(self._make, path, **common)
-        else:
-            common["reuse_port"] = native.get("reuse_port")
-            host, port = settings.host, settings.port
-            self._server = await loop.create_server(self._make, host, port, **common)
+        limit = self.service.registry.options.handshake_timeout
+        self._server = await listen(self._make, settings, limit, native)
         self._unix = settings.unix
         self.address = bound_address(self._server)
 
