@@ -24,6 +24,9 @@ class Capabilities:
     partial_send: bool = _capability(True, "outbound messages sent as several frames")
     ping_round_trip: bool = _capability(True, "session.ping() measures a round trip")
     early_bytes: bool = _capability(True, "frames sent together with the request are delivered")
+    bounded_heads: bool = _capability(
+        True, "heads of requests over 64 KiB are refused, with an answer"
+    )
     unix_sockets: bool = _capability(True, "serves on a Unix socket")
     tls: bool = _capability(True, "serves with TLS")
     unsupported_options: frozenset[str] = field(
@@ -33,3 +36,7 @@ class Capabilities:
     def can_honour(self, option: str) -> bool:
         """Tell whether an option of that name can be set explicitly."""
         return option not in self.unsupported_options and (self.deflate or option != "compression")
+
+    def has(self, name: str) -> bool:
+        """Tell whether a capability is there, or an option can be honoured, by its name."""
+        return bool(getattr(self, name)) if hasattr(self, name) else self.can_honour(name)

@@ -26,7 +26,7 @@ def rule(row: Row, text: str) -> Callable[[Test], Test]:
 
 
 def requires(*capabilities: str) -> Callable[[Test], Test]:
-    """Say which capabilities a test needs; where one is declared away, so is the test."""
+    """Say which capabilities or options a test needs; without one of them it is left out."""
     return _note("requires", *capabilities)
 
 

@@ -145,7 +145,7 @@ def _declared_away(request: pytest.FixtureRequest) -> None:
     if not needed:
         return
     declared: Capabilities = request.getfixturevalue("capabilities")
-    denied = sorted(name for name in needed if not getattr(declared, name))
+    denied = sorted(name for name in needed if not declared.has(name))
     if denied:
         pytest.skip(f"declared away: {', '.join(denied)}")
 

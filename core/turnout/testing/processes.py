@@ -14,12 +14,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-__all__ = ["MemoryWatch", "Process", "family_of", "memory_of", "processes", "seconds_of"]
+__all__ = [
+    "MemoryWatch",
+    "Process",
+    "family_of",
+    "largest_send_buffer",
+    "memory_of",
+    "processes",
+    "seconds_of",
+]
 
 PROC = Path("/proc")
 HAS_PROC = (PROC / "self" / "stat").exists()
 SAMPLES_EVERY = 0.005
 """Seconds."""
+USUAL_SEND_BUFFER = 8 * 1024 * 1024
+"""What systems allow that have no `/proc` to ask."""
 
 
 class Process(NamedTuple):
@@ -94,6 +104,12 @@ class MemoryWatch:
         while not ended:
             ended = self._ended.wait(SAMPLES_EVERY)  # the last sample is taken at the end
             self._peak = max(self._peak, memory_of(self._pids))
+
+
+def largest_send_buffer() -> int:
+    """Return how many bytes the kernel may take from a process for a peer that does not read."""
+    limits = PROC / "sys/net/ipv4/tcp_wmem"
+    return int(limits.read_text().split()[2]) if limits.exists() else USUAL_SEND_BUFFER
 
 
 def _every_process() -> Iterator[Process]:

@@ -104,7 +104,9 @@ def _add_limited(colour: _Colour) -> None:
 
 def _add_timed(colour: _Colour) -> None:
     handlers = colour.handlers
-    colour.add_with({"receive_buffer": 65536}, handlers.gated, "/gated")
+    receiving = {"receive_buffer": 65536}
+    colour.add_with(receiving, handlers.gated, "/gated")
+    colour.add_with(receiving, handlers.gated, "/gated/control", control_frames=True)
     waiting = {"send_buffer": 65536, "send_timeout": 0.5}
     colour.add_with(waiting, handlers.flood, "/flood")
     colour.add_with({"send_buffer": 65536}, handlers.overflowing, "/overflow/terminate")

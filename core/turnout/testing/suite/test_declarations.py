@@ -68,6 +68,16 @@ def test_declaration_of_early_bytes(connect: Connect, capabilities: Capabilities
     assert shown == capabilities.early_bytes
 
 
+@rule(Row.HOSTILE, "the capability bounded_heads says what the engine shows")
+def test_declaration_of_bounded_heads(connect: Connect, capabilities: Capabilities) -> None:
+    headers = (("X-Big", "x" * 100 * 1024),)
+    try:
+        status = connect().handshake("/async/echo", headers=headers).status
+    except ConnectionError:  # cut: a client cannot tell what was wrong
+        status = 0
+    assert (400 <= status < 500) == capabilities.bounded_heads
+
+
 @rule(Row.TRANSPORTS, "the capability tls says what the engine shows")
 def test_declaration_of_tls(
     start_server: StartServer, certificate: Certificate, capabilities: Capabilities

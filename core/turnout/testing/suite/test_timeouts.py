@@ -6,7 +6,7 @@ import time
 
 from turnout.testing.client import Connect
 from turnout.testing.frames import CLOSE, PING
-from turnout.testing.marks import both_colours, rule, slow
+from turnout.testing.marks import both_colours, requires, rule, slow
 from turnout.testing.rows import Row
 from turnout.testing.server import Server, StartServer
 
@@ -61,6 +61,7 @@ def test_pongs_keep_alive(connect: Connect, colour: str) -> None:
 
 
 @slow
+@requires("handshake_timeout")
 @rule(Row.TIMEOUTS, "a request that does not arrive within handshake_timeout is cut")
 def test_handshake_timeout(start_server: StartServer) -> None:
     server = start_server("--handshake-timeout", "0.5")
