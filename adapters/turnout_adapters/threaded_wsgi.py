@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from turnout.close import NO_CLOSE_FRAME
 from turnout.drive import drive
-from turnout.errors import ConnectionClosed
+from turnout.errors import ConnectionClosed, HandshakeRefused
 from turnout.handshake.refusal import refuse
 from turnout.protocol.connection import StandardConnection
 from turnout.service import WebSocketService
@@ -65,10 +66,21 @@ class ThreadedWsgiRequest(WsgiRequest):
         """The request target as sent."""
         return self.native.get("RAW_URI") or self.native.get("REQUEST_URI")
 
+    def read_piece(self, size: int, taken: int) -> bytes:
+        """Return some bytes of the body, none at its end."""
+        try:
+            return super().read_piece(size, taken)
+        except OSError as error:
+            if isinstance(error.errno, int):  # the system's; else the server complains about chunks
+                raise ConnectionClosed(NO_CLOSE_FRAME) from error
+            raise HandshakeRefused(400, body="The request body is malformed.") from error
+
     @property
     def remote_address(self) -> Address | None:
         """The peer of the socket."""
-        return address_of(self.socket.getpeername())
+        with contextlib.suppress(OSError):  # it has gone
+            return address_of(self.socket.getpeername())
+        return None
 
     @property
     def local_address(self) -> Address | None:
@@ -87,10 +99,8 @@ class ConnectionIsOver(BrokenPipeError):
         self.status = status
 
 
-class ThreadedWsgiResponse(WsgiResponse):
+class ThreadedWsgiResponse(WsgiResponse[ThreadedWsgiRequest]):
     """A response in whose place a session can be served; writing blocks the thread."""
-
-    request: ThreadedWsgiRequest
 
     def __init__(
         self, request: ThreadedWsgiRequest, start_response: StartResponse, runtime: ThreadsRuntime
@@ -228,7 +238,7 @@ class ThreadedWsgiApplication:
         """Tell whether this answers a request; else the host's own application does."""
         return self._app is None or self.service.claims(request)
 
-    async def _answer(self, request: WsgiRequest, response: ThreadedWsgiResponse) -> None:
+    async def _answer(self, request: ThreadedWsgiRequest, response: ThreadedWsgiResponse) -> None:
         try:
             if not await self.service.handle(request, response):
                 await response.send(404, [("Content-Type", "text/plain")], b"Not Found")
@@ -236,8 +246,9 @@ class ThreadedWsgiApplication:
             log.debug("the client went before it was answered")
             response.abandon()
         except Exception:
-            if not response.is_over:
-                raise  # the server's to answer; else it has been logged, and nobody can be told
+            if not response.started:
+                raise
+            response.abandon()  # it has been logged, and the client must not take it for whole
         finally:
             response.release()
 

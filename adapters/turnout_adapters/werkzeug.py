@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["WerkzeugApplication", "WerkzeugStrategy", "mount"]
 
 
+READER = "turnout.werkzeug_reader"
+"""Where our own server leaves the reader of the connection; Werkzeug's is `wsgi.input`."""
 KEYWORDS = ("passthrough_errors", "request_handler")
 
 
@@ -48,7 +50,7 @@ class WerkzeugRequest(ThreadedWsgiRequest):
     @property
     def early_bytes(self) -> bytes:
         """What the server has read behind the request."""
-        return read_early(self.native["wsgi.input"], self.socket)
+        return read_early(self.native.get(READER, self.native["wsgi.input"]), self.socket)
 
 
 class WerkzeugResponse(ThreadedWsgiResponse):

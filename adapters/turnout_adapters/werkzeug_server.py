@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import logging
 import socket
 import ssl
 import sys
 import threading
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from turnout.handshake.redaction import redact
 from turnout_adapters.threaded_wsgi import ConnectionIsOver
+from turnout_adapters.werkzeug import READER
 from turnout_compat.asyncio_transport import tls_context
 from turnout_compat.listening import address_of_socket, listening
 from turnout_compat.threads_io import IoRuntime
-from turnout_compat.threads_serving import termination
+from turnout_compat.threads_serving import RunningRequests, cut, termination
 
 if TYPE_CHECKING:
-    from turnout.runtime import Timer
     from turnout.serving import ServerSettings
     from turnout_adapters.werkzeug import WerkzeugApplication
 
@@ -44,10 +44,11 @@ def serve(
     tls = tls_context(settings)
     with listening(settings) as sockets, termination() as asked:
         server = PatientServer(application, native, tls)
+        address = address_of_socket(sockets[0])
         for one in sockets:
             server.listen_on(one)
         try:
-            settings.announce(address_of_socket(sockets[0]))
+            settings.announce(address)
             asked.wait()
             server.drain()
         finally:
@@ -63,21 +64,17 @@ class PatientServer:
     ) -> None:
         self.application = application
         self.tls = tls
-        self.is_stopping = False
-        self.books = Books()
+        self._options = application.service.registry.options
+        self.requests = RunningRequests(self._options.handshake_timeout)
         base = native.get("request_handler", WSGIRequestHandler)
         self.handler_class = type(base.__name__, (TimedHandler, base), {})
         self.passthrough_errors = bool(native.get("passthrough_errors"))
         self._accepting: list[tuple[Acceptor, threading.Thread]] = []
 
-    @property
-    def close_timeout(self) -> float:
-        """Seconds for requests to end."""
-        return self.application.service.registry.options.close_timeout
-
     def listen_on(self, listener: socket.socket) -> None:
         """Accept connections of a bound socket, in a thread."""
         acceptor = Acceptor(self, listener)
+        listener.close()  # it has a duplicate, and is not to accept when that one is closed
         thread = threading.Thread(
             target=acceptor.serve_forever, args=(0.05,), name="turnout-accept", daemon=True
         )
@@ -87,13 +84,7 @@ class PatientServer:
     def drain(self) -> None:
         """Stop accepting, drain the sessions, let running requests end, then cut the rest."""
         self.close()
-        self.is_stopping = True
-        self.books.cut_waiting()
-        latest = time.monotonic() + self.close_timeout
-        self.application.drain()
-        if not self.books.wait_until_empty(latest - time.monotonic()):
-            self.books.cut_all()
-            self.books.wait_until_empty(self.close_timeout)
+        self.requests.finish(self.application.drain, self._options.close_timeout)
 
     def close(self) -> None:
         """Accept no more; harmless when repeated."""
@@ -103,53 +94,37 @@ class PatientServer:
         self._accepting.clear()
 
 
-class Books:
-    """The open connections, and which of them still wait for their request."""
+class BodyReader(io.RawIOBase):
+    """Reads from a connection as far as the body of a request goes; `left` is what is left."""
 
-    def __init__(self) -> None:
-        self._open: set[socket.socket] = set()
-        self._waiting: set[socket.socket] = set()
-        self._changed = threading.Condition()
+    def __init__(self, source: Any, length: str | None) -> None:
+        self.source = source
+        self.left = int(length) if length is not None and length.isdecimal() else 0
 
-    def began(self, sock: socket.socket) -> None:
-        """Note a connection."""
-        with self._changed:
-            self._open.add(sock)
-            self._waiting.add(sock)
+    def readable(self) -> bool:
+        """Return true."""
+        return True
 
-    def has_request(self, sock: socket.socket) -> None:
-        """Note that its request has arrived."""
-        with self._changed:
-            self._waiting.discard(sock)
-
-    def ended(self, sock: socket.socket) -> None:
-        """Forget a connection."""
-        with self._changed:
-            self._waiting.discard(sock)
-            self._open.discard(sock)
-            self._changed.notify_all()
-
-    def cut_waiting(self) -> None:
-        """Cut those that wait for a request."""
-        with self._changed:
-            _cut(self._waiting)
-
-    def cut_all(self) -> None:
-        """Cut every connection."""
-        with self._changed:
-            _cut(self._open)
-
-    def wait_until_empty(self, seconds: float) -> bool:
-        """Return true when all have ended, false when the time is over."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._open, max(0.0, seconds))
+    def readinto(self, buffer: Any) -> int:
+        """Read what there is, up to the size of the buffer."""
+        data = self.source.read1(min(len(buffer), self.left)) if self.left else b""
+        self.left = self.left - len(data) if data else 0
+        buffer[: len(data)] = data
+        return len(data)
 
 
-def _cut(sockets: set[socket.socket]) -> None:
-    for sock in sockets:
-        with contextlib.suppress(OSError):  # the peer was quicker
-            # Of the bare socket: a handshake of TLS may be under way in its thread.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+class HeadReader:
+    """Reads the lines of a head; Python's parser takes the end of the stream for an empty one."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.has_ended = False
+
+    def readline(self, limit: int) -> bytes:
+        """Return one line."""
+        line: bytes = self._source.readline(limit)
+        self.has_ended = not line.endswith(b"\n")
+        return line
 
 
 class Acceptor(ThreadedWSGIServer):
@@ -182,12 +157,12 @@ class Acceptor(ThreadedWSGIServer):
         super().process_request_thread(request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Answer a request, and know meanwhile that there is one."""
-        self.patient.books.began(request)
+        """Answer the requests of a connection, and know meanwhile that there is one."""
+        self.patient.requests.waits(request, partial(cut, request))
         try:
             super().finish_request(request, client_address)
         finally:
-            self.patient.books.ended(request)
+            self.patient.requests.ends(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what Werkzeug would print."""
@@ -196,23 +171,22 @@ class Acceptor(ThreadedWSGIServer):
 
 
 class TimedHandler(WSGIRequestHandler):
-    """A handler that waits for a request only so long, and logs no secrets."""
+    """A handler that waits for a request only so long, and keeps connections alive.
+
+    Werkzeug ends a connection after each response, since it would read the next request for what
+    is left of the body. Here the reader ends with the body; where that was not read, or its length
+    is not known, the connection does end.
+    """
 
     connection: Any
+    rfile: Any
     server: Acceptor
-    _timer: Timer | None = None
+    _body: BodyReader | None = None
 
     def handle(self) -> None:
-        """Read and answer a request; end the connection when it does not come."""
-        service = self.server.patient.application.service
-        limit = service.registry.options.handshake_timeout
-        if limit is not None:
-            self._timer = service.runtime.call_later(limit, self._cut)
-        try:
-            if self._has_shaken_hands():
-                super().handle()
-        finally:
-            self._arrived()
+        """Answer requests until the connection ends."""
+        if self._has_shaken_hands():
+            super().handle()
 
     def _has_shaken_hands(self) -> bool:
         if isinstance(self.connection, ssl.SSLSocket):
@@ -223,23 +197,52 @@ class TimedHandler(WSGIRequestHandler):
                 return False
         return True
 
-    def _cut(self) -> None:
-        _cut({self.connection})
+    def handle_one_request(self) -> None:
+        """Read and answer one request; end the connection when it does not come."""
+        self.server.patient.requests.waits(self.connection, partial(cut, self.connection))
+        super().handle_one_request()
 
-    def _arrived(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def parse_request(self) -> bool:
+        """Read the head of a request; one that is cut short is none."""
+        reader = self.rfile
+        self.rfile = head = HeadReader(reader)
+        try:
+            return super().parse_request() and not head.has_ended
+        finally:
+            self.rfile = reader
+
+    def run_wsgi(self) -> None:
+        """Answer a request that has arrived."""
+        self.server.patient.requests.answers(self.connection)
+        reader = self.rfile
+        if self.headers.get("Transfer-Encoding") is not None:
+            self.close_connection = True
+        else:
+            self.rfile = self._body = BodyReader(reader, self.headers.get("Content-Length"))
+        try:
+            super().run_wsgi()
+        finally:
+            self.rfile, self._body = reader, None
 
     def make_environ(self) -> dict[str, Any]:
-        """Return the environ; the request has arrived."""
-        self._arrived()
-        self.server.patient.books.has_request(self.connection)
-        return super().make_environ()
+        """Return the environ, with the reader of the connection."""
+        environ = super().make_environ()
+        if self._body is not None:
+            environ[READER] = self._body.source
+        return environ
+
+    def send_header(self, keyword: str, value: str) -> None:
+        """Send a header field, but not that by which Werkzeug ends the connection."""
+        ends = keyword == "Connection" and value == "close"
+        if ends and not self.close_connection and self._body is not None and not self._body.left:
+            return
+        super().send_header(keyword, value)
 
     def connection_dropped(
         self, error: BaseException, environ: dict[str, Any] | None = None
     ) -> None:
-        """Log a session whose end the server was not to write anything for."""
+        """End the connection; log a session that the server was to write nothing for."""
+        self.close_connection = True
         if isinstance(error, ConnectionIsOver) and error.status is not None:
             self.log_request(error.status)
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from gunicorn.workers.base import Worker
 
-__all__ = ["WorkerEnd"]
+__all__ = ["WorkerEnd", "running_worker"]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -37,10 +37,15 @@ class WorkerEnd:
     @classmethod
     def of_this_process(cls) -> WorkerEnd | None:
         """Return the end of the worker that this process runs; None if it runs none (yet)."""
-        owner = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+        owner = _signals_owner()
         if isinstance(owner, Worker):
             return cls(owner)
         return owner if isinstance(owner, cls) else None
+
+    @property
+    def worker(self) -> Worker:
+        """The worker."""
+        return self._worker
 
     def on_end(self, callback: Callable[[], object]) -> None:
         """Call `callback` once, in a signal handler or in the worker's main loop: never block."""
@@ -61,3 +66,15 @@ class WorkerEnd:
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
+
+
+def running_worker() -> Worker | None:
+    """Return the worker that this process runs; None if it runs none (yet)."""
+    owner = _signals_owner()
+    if isinstance(owner, WorkerEnd):
+        return owner.worker
+    return owner if isinstance(owner, Worker) else None
+
+
+def _signals_owner() -> object:
+    return getattr(signal.getsignal(signal.SIGTERM), "__self__", None)

@@ -17,6 +17,7 @@ from gunicorn.http.wsgi import Response
 
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConfigurationError, ConnectionClosed, HandshakeRefused
+from turnout_adapters.gunicorn.ending import running_worker
 from turnout_adapters.wsgi import Environ, StartResponse
 
 __all__ = ["SOCKET", "Exchange", "nothing_more"]
@@ -40,10 +41,23 @@ class Exchange:
     @property
     def fields(self) -> Iterable[tuple[str, str]] | None:
         """The header fields as sent, but for the case of their names; None if they are lost."""
-        response = getattr(self._start_response, "__self__", None)
-        if not isinstance(response, Response):
+        response = self._response
+        if response is None:
             return None
         return ((name.title(), value) for name, value in response.req.headers)
+
+    @property
+    def threads(self) -> int:
+        """How many threads the worker has."""
+        response, worker = self._response, running_worker()
+        if response is not None:
+            return cast("int", response.cfg.threads)
+        return 1 if worker is None else cast("int", worker.cfg.threads)
+
+    @property
+    def _response(self) -> Response | None:
+        response = getattr(self._start_response, "__self__", None)
+        return response if isinstance(response, Response) else None
 
     def read_body(self, size: int) -> bytes:
         """Return some bytes of the request body, none at its end."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from gevent import socket, ssl
@@ -26,17 +26,15 @@ from turnout_adapters.gevent_wsgi import (
     GeventWsgiResponse,
     GeventWsgiStrategy,
 )
-from turnout_adapters.gunicorn.ending import WorkerEnd
 from turnout_adapters.gunicorn.exchange import SOCKET, Exchange, nothing_more
 from turnout_adapters.gunicorn.settings import checked
+from turnout_adapters.gunicorn.views import EndsWithWorker, ExchangeRequest
 from turnout_adapters.pywsgi import PywsgiRequest, handler_of
 from turnout_adapters.pywsgi_response import PywsgiResponse
 from turnout_compat.gevent_runtime import GeventRuntime
 from turnout_compat.gevent_tls import transport_over
-from turnout_compat.gevent_transport import address_of
 
 if TYPE_CHECKING:
-    from turnout.http import Address
     from turnout.options import WebSocketOptions
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
@@ -101,50 +99,14 @@ def _defaults(options: WebSocketOptions) -> dict[str, Any]:
     }
 
 
-class GunicornRequest(GeventWsgiRequest):
+class GunicornRequest(ExchangeRequest, GeventWsgiRequest):
     """A request that gunicorn's `gevent` worker has read."""
+
+    tls_socket_class: ClassVar[type[Any]] = ssl.SSLSocket
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__(exchange.environ)
         self.exchange = exchange
-
-    @property
-    def socket(self) -> Any:
-        """The gevent socket of the connection."""
-        return self.exchange.socket
-
-    @property
-    def scheme(self) -> str:
-        """`https` on a server with TLS, whatever a forwarded field made of the environ's."""
-        return "https" if isinstance(self.socket, ssl.SSLSocket) else "http"
-
-    @property
-    def sent_target(self) -> str | None:
-        """The request target as sent."""
-        return self.exchange.target
-
-    @property
-    def sent_fields(self) -> Iterable[tuple[str, str]] | None:
-        """The header fields as sent, but for the case of their names."""
-        return self.exchange.fields
-
-    @property
-    def remote_address(self) -> Address | None:
-        """The peer of the socket, or whom a PROXY protocol that gunicorn is to speak names."""
-        if "PROXY_PROTOCOL" in self.native:
-            return super().remote_address
-        with contextlib.suppress(OSError):  # it has gone
-            return address_of(self.socket.getpeername())
-        return None
-
-    @property
-    def local_address(self) -> Address | None:
-        """This end of the socket."""
-        return address_of(self.socket.getsockname())
-
-    def read_piece(self, size: int, taken: int) -> bytes:
-        """Return some bytes of the body, none at its end."""
-        return self.exchange.read_body(size)
 
 
 class GunicornResponse(GeventWsgiResponse[GunicornRequest]):
@@ -167,20 +129,12 @@ class GunicornResponse(GeventWsgiResponse[GunicornRequest]):
         self.rest = nothing_more()
 
 
-class GunicornGeventApplication(GeventWsgiApplication):
+class GunicornGeventApplication(EndsWithWorker, GeventWsgiApplication):
     """A WSGI application that serves a registry on gunicorn's workers for gevent.
 
     `service` holds the sessions of this worker process. It drains them when the worker ends, once
     `drain_with_worker` was called.
     """
-
-    _waits_for_worker = False
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; returns when its session, if it became one, is over."""
-        if self._waits_for_worker:
-            self.drain_with_worker()
-        return super().__call__(environ, start_response)
 
     def views_of(
         self, environ: Environ, start_response: StartResponse
@@ -196,17 +150,6 @@ class GunicornGeventApplication(GeventWsgiApplication):
             raise ConfigurationError("this application needs gunicorn's gevent worker: -k gevent")
         request = GunicornRequest(Exchange(environ, start_response))
         return request, lambda: GunicornResponse(request, start_response, self.runtime)
-
-    def drain_with_worker(self) -> Self:
-        """Have the sessions closed when the worker ends; chainable.
-
-        Called before there is one (`--preload`), it is done by the first request.
-        """
-        end = WorkerEnd.of_this_process()
-        self._waits_for_worker = end is None
-        if end is not None:
-            end.on_end(lambda: self.runtime.spawn(self.service.drain(), name="turnout-drain"))
-        return self
 
 
 def mount(

@@ -275,6 +275,8 @@ class WebSocketSession:
 
     def use(self, inbox: Inbox, blocking: BlockingSession) -> None:
         """Take what a host has prepared for its handlers; before `start`."""
+        if self._inbox.ended:  # the server shuts down, and the session was closed from the first
+            inbox.end()
         self._inbox = inbox
         self._blocking = blocking
 
