@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
@@ -20,7 +21,7 @@ from turnout.testing.server import _Lines as Lines
 __all__ = ["DEADLINE", "CommandLine", "free_port"]
 
 DEADLINE = 30.0
-BOUND = r"://127\.0\.0\.1:(?P<port>[1-9]\d*)|unix:(?P<path>\S+)"
+BOUND = r"\b127\.0\.0\.1:(?P<port>[1-9]\d*)|unix:(?P<path>\S+)"
 """What servers that are told to take port 0 say when they listen."""
 
 
@@ -35,7 +36,8 @@ def free_port() -> int:
 class CommandLine:
     """A running server; its command is a module of this Python's, as in `python -m`.
 
-    It has started when its output matches `ready`, which also tells the address.
+    It has started when its output matches `ready`, which also tells the address; or, for a server
+    that does not, when `port` accepts connections.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class CommandLine:
         directory: Path,
         environment: Mapping[str, str] | None = None,
         ready: str = BOUND,
+        port: int | None = None,
     ) -> None:
         self._output = Lines()
         self.process = subprocess.Popen(
@@ -60,13 +63,10 @@ class CommandLine:
         self._output.read(self.process.stdout)
         self.address: tuple[str, int] | str
         try:
-            found = re.search(ready, self.wait_for(ready))
-        except TimeoutError:
+            self.address = self._announced(ready) if port is None else self._accepting(port)
+        except (TimeoutError, AssertionError):
             self.kill()
             raise
-        assert found is not None
-        named = found.groupdict()
-        self.address = named.get("path") or ("127.0.0.1", int(named["port"]))
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +99,26 @@ class CommandLine:
         if target is not None:
             client.open(target, **fields)
         return client
+
+    def _announced(self, ready: str) -> tuple[str, int] | str:
+        found = re.search(ready, self.wait_for(ready))
+        assert found is not None
+        named = found.groupdict()
+        return named.get("path") or ("127.0.0.1", int(named["port"]))
+
+    def _accepting(self, port: int) -> tuple[str, int]:
+        address = ("127.0.0.1", port)
+        deadline = time.monotonic() + DEADLINE
+        while True:  # nobody tells when: ask again and again
+            assert self.process.poll() is None, self.output
+            try:
+                socket.create_connection(address, timeout=DEADLINE).close()
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return address
 
     def signal(self, number: Signals = SIGTERM) -> None:
         """Send a signal to the process that was started."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.service import WebSocketService
@@ -26,6 +26,7 @@ class AsgiApplication:
 
     Paths are those below the `root_path` of the scope. `service` holds the sessions. It belongs to
     the event loop of the first scope that it gets, and to the next one's when that loop is closed.
+    With `http_only`, `app` gets no other scopes than plain HTTP's, as it has no answer to them.
     Raises `UnsupportedOptionError` for an option that the strategy cannot honour.
     """
 
@@ -34,19 +35,23 @@ class AsgiApplication:
         registry: WebSocketHandlerRegistry,
         strategy: AsgiStrategy | None = None,
         app: AsgiApp | None = None,
+        *,
+        http_only: bool = False,
     ) -> None:
         self._app = app
+        self._http_only = http_only
         self._runtime = AsyncioRuntime.unbound()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.service: WebSocketService = WebSocketService(
             registry, strategy or AsgiStrategy(), self._runtime
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one scope: `http`, `websocket` or `lifespan`."""
         self._bind(asyncio.get_running_loop())
         if scope["type"] == "lifespan":
-            await Lifespan(self.service, self._app).run(scope, receive, send)
+            app = None if self._http_only else self._app
+            await Lifespan(self.service, app).run(scope, receive, send)
         elif scope["type"] in {"http", "websocket"}:
             await self._answer(scope, receive, send)
         elif self._app is not None:
@@ -59,7 +64,9 @@ class AsgiApplication:
         return self._claims(AsgiRequest(scope, Receiver.unused()))
 
     def _claims(self, request: AsgiRequest) -> bool:
-        return self._app is None or self.service.claims(request)
+        if self._app is None or (self._http_only and request.native["type"] == "websocket"):
+            return True
+        return self.service.claims(request)
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is self._loop:
@@ -93,12 +100,16 @@ def mount(
     app: AsgiApp,
     registry: WebSocketHandlerRegistry,
     strategy: AsgiStrategy | None = None,
+    *,
+    http_only: bool = False,
 ) -> AsgiApplication:
     """Return an ASGI application that serves the registry's paths, and `app` everything else.
 
     A plain GET of a path that has a WebSocket handler here goes to `app` too. The lifespan of `app`
     goes on as before; its shutdown closes the sessions with 1001. The time that a request takes to
-    arrive is the host's matter: `handshake_timeout` is refused when it was set.
+    arrive is the host's matter: `handshake_timeout` is refused when it was set. With `http_only`,
+    for an application that raises for anything but plain HTTP, such as Django's, turnout answers
+    the lifespan, and 404 to WebSockets that are nobody's.
     """
     registry.options.check_mounted()
-    return AsgiApplication(registry, strategy, app)
+    return AsgiApplication(registry, strategy, app, http_only=http_only)

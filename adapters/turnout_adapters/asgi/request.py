@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from turnout.errors import BodyTooLargeError
 from turnout.headers import Headers
 from turnout.http import ServerHttpRequest
 from turnout_adapters.asgi.takeover import takeover_host
+from turnout_adapters.principals import principal_of
 
 if TYPE_CHECKING:
-    from turnout.http import Address
+    from turnout.http import Address, Principal
     from turnout_adapters.asgi.receiver import Receiver
     from turnout_adapters.asgi.types import Scope
 
@@ -77,7 +78,9 @@ class AsgiRequest(ServerHttpRequest):
         root = quote(self.native.get("root_path", ""), safe=PATH_CHARACTERS).rstrip("/")
         whole = self._whole_path
         below = whole.startswith(root) and whole[len(root) : len(root) + 1] in {"", "/"}
-        return (whole[len(root) :] if below else whole) or "/"
+        raw = (whole[len(root) :] if below else whole) or "/"
+        path = self.native["path"]
+        return raw if path in {unquote(raw), unquote(whole)} else _end_of(whole, path)
 
     @property
     def query_string(self) -> str:
@@ -107,6 +110,11 @@ class AsgiRequest(ServerHttpRequest):
         """This end of the socket."""
         return _address(self.native.get("server"))
 
+    @property
+    def principal(self) -> Principal | None:
+        """The user that a middleware of the host has put into the scope."""
+        return principal_of(self.native.get("user"))
+
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body; raise `BodyTooLargeError` as soon as the limit is passed."""
         declared = self.headers.get("content-length", "")
@@ -129,6 +137,19 @@ class AsgiRequest(ServerHttpRequest):
         for name, value in HANDSHAKE if self.method == "GET" else HANDSHAKE[2:3]:
             if name not in names:
                 yield name, value
+
+
+def _end_of(whole: str, path: str) -> str:
+    """Return what is left of a raw path where a framework has shortened `path`, and nothing else.
+
+    That is Litestar, which also adds a slash.
+    """
+    if not whole.endswith("/"):
+        path = path.rstrip("/") or "/"
+    starts = (at for at, character in enumerate(whole) if character == "/")
+    return next((whole[at:] for at in starts if unquote(whole[at:]) == path), "") or quote(
+        path, safe=PATH_CHARACTERS
+    )
 
 
 def _address(pair: tuple[str, int | None] | None) -> Address | None:

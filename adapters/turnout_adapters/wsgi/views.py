@@ -16,10 +16,11 @@ from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import BodyTooLargeError, ConnectionClosed
 from turnout.headers import Headers
 from turnout.http import ServerHttpRequest, ServerHttpResponse
+from turnout_adapters.principals import principal_of
 
 if TYPE_CHECKING:
     from turnout.headers import HeadersLike
-    from turnout.http import Address
+    from turnout.http import Address, Principal
     from turnout.runtime import Runtime, Waiter
     from turnout_compat.hangup import HangupWatch
 
@@ -105,6 +106,11 @@ class WsgiRequest(ServerHttpRequest):
         """The peer of the socket."""
         host = self.native.get("REMOTE_ADDR")
         return (host, int(self.native["REMOTE_PORT"])) if host else None
+
+    @property
+    def principal(self) -> Principal | None:
+        """The user that the server or a middleware has authenticated: `REMOTE_USER`."""
+        return principal_of(self.native.get("REMOTE_USER"))
 
     @property
     def sent_target(self) -> str | None:

@@ -1,0 +1,14 @@
+"""Django's WSGI application behind turnout."""
+
+from __future__ import annotations
+
+from django.core.wsgi import get_wsgi_application
+
+import django_app  # noqa: F401  # settings come first
+from live import registry, serve_user
+from turnout.demo.chat import registry as chat
+from turnout_adapters.framework_sessions import django_session
+from turnout_adapters.wsgi import mount
+
+serve_user(django_session)
+app = mount(mount(get_wsgi_application(), registry), chat)
