@@ -12,6 +12,8 @@ Held for every input:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from tests.fuzz.inputs import Input
 from tests.fuzz.retained import retained_bytes
 from tests.protocol.wire import WsprotoOnly, byte_by_byte, cut, pull
@@ -24,7 +26,7 @@ from turnout.protocol.deflate import largest_deflated
 from turnout.protocol.driver import CloseReceived, Driver, Event, Failed
 from turnout.protocol.extensions import DeflateParameters
 
-__all__ = ["run"]
+__all__ = ["WAYS", "examine", "run"]
 
 OPTIONS = (
     WebSocketOptions(max_text_size=300, max_binary_size=200, max_total_size=400),
@@ -38,12 +40,18 @@ DEFLATES = (
     DeflateParameters(9, 8, False, True, memory_level=1),
 )
 SMALLEST_FRAME = 6
+SHORT = 64
 # Objects around the payload: decoder, zlib's unconsumed input, the header of the next frame.
 SLACK = 4096
 
 
 def run(data: bytes) -> None:
-    """Feed one input."""
+    """Feed one input, in one piece and in one other way."""
+    examine(data, WAYS[len(data) % len(WAYS) :][:1])
+
+
+def examine(data: bytes, ways: Sequence[Way]) -> None:
+    """Feed one input in one piece and in these other ways."""
     given = Input(data)
     options, deflate = given.choice(OPTIONS), given.choice(DEFLATES)
     partial, places = given.flag(), given.cuts()
@@ -52,14 +60,8 @@ def run(data: bytes) -> None:
     events = feed(driver, [stream])
     check_events(events, len(stream), options, partial)
     check_end(driver, events, options)
-    chunks = cut(stream, places)
-    assert feed(Driver(options, deflate, partial), chunks) == events, "pulled after each chunk"
-    assert feed_late(Driver(options, deflate, partial), chunks) == events, "pulled at the end"
-    assert feed(WsprotoOnly(options, deflate, partial), chunks) == events, "without the short cut"
-    if len(stream) <= 64:
-        assert feed(Driver(options, deflate, partial), byte_by_byte(stream)) == events, (
-            "byte by byte"
-        )
+    for made, fed, cut_up in ways:
+        assert fed(made(options, deflate, partial), cut_up(stream, places)) == events
 
 
 def feed(driver: Driver, chunks: list[bytes]) -> list[object]:
@@ -79,6 +81,12 @@ def feed_late(driver: Driver, chunks: list[bytes]) -> list[object]:
     return [comparable(event, driver._agreed is not None) for event in pull(driver)]
 
 
+def single_bytes(stream: bytes, places: list[int]) -> list[bytes]:
+    """Cut a stream at its places, and its beginning into single bytes."""
+    begin, *more = cut(stream, [SHORT, *(SHORT + place for place in places)])
+    return [*byte_by_byte(begin), *more]
+
+
 def comparable(event: Event, compresses: bool) -> object:
     """Return an event so that equal ones are equal: errors compare by their type only.
 
@@ -90,6 +98,19 @@ def comparable(event: Event, compresses: bool) -> object:
     if compresses and isinstance(event.error, (InvalidPayloadError, MessageTooBigError)):
         return (Failed, "1007 or 1009")
     return (Failed, type(event.error))
+
+
+Way = tuple[
+    type[Driver],
+    Callable[[Driver, list[bytes]], list[object]],
+    Callable[[bytes, list[int]], list[bytes]],
+]
+WAYS: tuple[Way, ...] = (
+    (Driver, feed, cut),
+    (Driver, feed_late, cut),
+    (WsprotoOnly, feed, cut),
+    (Driver, feed, single_bytes),
+)
 
 
 def check_events(events: list[object], size: int, options: WebSocketOptions, partial: bool) -> None:

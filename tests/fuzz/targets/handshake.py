@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from functools import cache
 from typing import Any
 
 from tests.fuzz.inputs import Input
@@ -29,7 +30,7 @@ from turnout_adapters.wsproto.http import HttpConnection
 from turnout_adapters.wsproto.strategy import WsprotoStrategy
 from turnout_compat.asyncio_runtime import AsyncioRuntime
 
-__all__ = ["run"]
+__all__ = ["run", "the_stand"]
 
 STATUSES = {100, 101, 200, 400, 401, 403, 404, 405, 408, 413, 426, 431, 501, 505}
 HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [\x20-\x7e]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
@@ -119,6 +120,14 @@ class Stand:
         self.check_nothing_left()
         return answered
 
+    def close(self) -> None:
+        """End what is left, if an input has failed."""
+        logging.getLogger("turnout").removeHandler(self.complaints)
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.turn(TURNS)
+        self.loop.close()
+
     def check_nothing_left(self) -> None:
         """Check that the connection has left nothing behind."""
         assert not self.complaints.lines, self.complaints.lines
@@ -131,11 +140,15 @@ class Stand:
         assert not waiting, waiting
 
 
-stand = Stand()
+@cache
+def the_stand() -> Stand:
+    """Return the server that all inputs of a process are fed to."""
+    return Stand()
 
 
 def run(data: bytes) -> None:
     """Feed one input."""
+    stand = the_stand()
     given = Input(data)
     waits, places = given.flag(), given.cuts()
     request = given.rest() if given.flag() else built_request(given)
