@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tomllib
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.cli.strangers import bare_environment, install_stranger
 
 from turnout import Capabilities
 
-IN_TREE = {"aiohttp", "gevent", "gevent-websocket", "tornado", "wsproto"}
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+IN_TREE = set(PROJECT["entry-points"]["turnout.upgrade_strategies"])
 FLAGS = {one.name for one in fields(Capabilities)} - {"unsupported_options"}
 
 
@@ -117,6 +119,17 @@ def test_a_broken_plug_in_hides_no_other(project: Project, tmp_path: Path) -> No
     assert (
         "stranger: the engine 'stranger' names 7" in project.run("engines", PYTHONPATH=site).stdout
     )
+
+
+def test_a_narrow_terminal_gets_what_cannot_be_done_below(project: Project) -> None:
+    _, wide = project.run_on_a_terminal("engines", COLUMNS="200", NO_COLOR="1")
+    _, narrow = project.run_on_a_terminal("engines", COLUMNS="80", NO_COLOR="1")
+    lacking = "deflate, partial_messages, partial_send"
+    assert any("native" in line and lacking in line for line in wide.splitlines())
+    lines = narrow.partition("\r\n\r\n")[0].splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    (native,) = [n for n, line in enumerate(lines) if line.split()[:1] == ["native"] and n < 4]
+    assert lines[native + 1] == f"    {lacking}"
 
 
 def test_a_terminal_gets_emphasis_unless_it_declines(project: Project) -> None:

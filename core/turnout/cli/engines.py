@@ -13,7 +13,7 @@ from turnout import plugins
 from turnout.capabilities import Capabilities
 from turnout.cli.engine_choice import load_failure
 from turnout.cli.parser import Subcommands
-from turnout.cli.terminal import Styles, format_table
+from turnout.cli.terminal import Styles, fold_last, format_table, width_of
 from turnout.errors import EngineError, EngineNotInstalledError
 from turnout.strategy import RequestUpgradeStrategy
 
@@ -154,10 +154,13 @@ HEADER = ("engine", "strategy", "runtime", "server", "cannot do")
 
 
 def _print_table(engines: Sequence[Engine], styles: Styles) -> None:
-    table = format_table(HEADER, [row for engine in engines for row in _rows(engine)])
-    print(styles.bold(table[0]))
-    for line in table[1:]:
-        print(line)
+    rows = [row for engine in engines for row in _rows(engine)]
+    header, *lines = format_table(HEADER, rows)
+    width = width_of(sys.stdout)
+    for line in fold_last(header, HEADER[-1], width):
+        print(styles.bold(line))
+    for line, row in zip(lines, rows, strict=True):
+        print("\n".join(fold_last(line, row[-1], width)))
     _print_problems(engines, styles)
     print()
     print(styles.bold("capabilities, which an engine has unless they are listed above"))

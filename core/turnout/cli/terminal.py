@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import TextIO
 
-__all__ = ["Styles", "format_table"]
+__all__ = ["Styles", "fold_last", "format_table", "width_of"]
 
 
 class Styles:
@@ -38,6 +40,20 @@ class Styles:
 
     def _wrap(self, text: str, code: int) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._enabled else text
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Return how many columns a terminal has; None is no terminal, and as wide as is needed."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def fold_last(line: str, last: str, width: int | None, indent: int = 4) -> list[str]:
+    """Return a line of a table, with its last cell below it where both do not fit."""
+    if width is None or len(line) <= width or not last:
+        return [line]
+    space = " " * indent
+    below = textwrap.wrap(last, width, initial_indent=space, subsequent_indent=space)
+    return [line.removesuffix(last).rstrip(), *below]
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
