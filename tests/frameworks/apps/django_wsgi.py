@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.wsgi import get_wsgi_application
 
 import django_app  # noqa: F401  # settings come first
@@ -11,4 +13,5 @@ from turnout_adapters.framework_sessions import django_session
 from turnout_adapters.wsgi import mount
 
 serve_user(django_session)
-app = mount(mount(get_wsgi_application(), registry), chat)
+django: Any = get_wsgi_application()
+app = mount(mount(django, registry), chat)
