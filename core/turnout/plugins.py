@@ -91,7 +91,16 @@ class Plugin:
             )
         for strategy in loaded.variants.values() or (loaded,):
             self._check_complete(strategy)
+        self._check_server(loaded)
         return loaded
+
+    def _check_server(self, strategy: StrategyClass) -> None:
+        """Raise where the server is missing though the strategy, which only starts it, is there."""
+        server = strategy.distribution
+        if server is not None and self._distribution is not None and not _is_installed(server):
+            raise EngineNotInstalledError(
+                f"the engine {self.name!r} is not installed (no {server}): {self.install_command}"
+            )
 
     def _check_complete(self, strategy: StrategyClass) -> None:
         missing = [name for name in ("name", "runtime") if not hasattr(strategy, name)]
