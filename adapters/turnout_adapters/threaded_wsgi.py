@@ -6,6 +6,7 @@ is taken for as long. The socket is the I/O thread's meanwhile (`turnout_compat.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import logging
@@ -13,11 +14,12 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from weakref import ref
 
 from turnout.close import NO_CLOSE_FRAME
 from turnout.drive import drive
-from turnout.errors import ConnectionClosed, HandshakeRefused
+from turnout.errors import ConfigurationError, ConnectionClosed, HandshakeRefused
 from turnout.handshake.refusal import refuse
 from turnout.protocol.connection import StandardConnection
 from turnout.service import WebSocketService
@@ -39,6 +41,7 @@ __all__ = [
     "ThreadedWsgiRequest",
     "ThreadedWsgiResponse",
     "ThreadedWsgiStrategy",
+    "read_early",
 ]
 
 log = logging.getLogger("turnout.wsgi")
@@ -86,6 +89,15 @@ class ThreadedWsgiRequest(WsgiRequest):
     def local_address(self) -> Address | None:
         """This end of the socket."""
         return address_of(self.socket.getsockname())
+
+
+def read_early(reader: Any, sock: Any) -> bytes:
+    """Return what a buffered reader holds, or what has come by now; the socket blocks no more."""
+    sock.settimeout(0.0)
+    with contextlib.suppress(OSError):  # TLS may have nothing, or the client has gone
+        early: bytes | None = reader.read1()
+        return early or b""
+    return b""
 
 
 class ConnectionIsOver(BrokenPipeError):
@@ -143,7 +155,17 @@ class ThreadedWsgiStrategy(RequestUpgradeStrategy):
 
     def __init__(self) -> None:
         self.native_settings: dict[str, Any] = {}
+        self.reserved_threads = 1
+        """How many threads of a pool no session gets."""
         self._places = _Places()
+
+    def take_reserved_threads(self, native: dict[str, Any]) -> dict[str, Any]:
+        """Return settings without `reserved_threads`, which is turnout's own for every pool."""
+        reserved = native.get("reserved_threads", self.reserved_threads)
+        if type(reserved) is not int or reserved < 0:
+            raise ConfigurationError(f"reserved_threads takes a number from 0, not {reserved!r}")
+        self.reserved_threads = reserved
+        return {name: value for name, value in native.items() if name != "reserved_threads"}
 
     @abstractmethod
     def threads_of(self, request: ThreadedWsgiRequest) -> int | None:
@@ -258,3 +280,14 @@ class ThreadedWsgiApplication:
         See `WebSocketService.drain`.
         """
         self.runtime.call_blocking(self.service.drain(timeout, code, reason))
+
+    def drain_at_exit(self) -> Self:
+        """Have the sessions that are open when the process ends closed then; chainable."""
+        atexit.register(_drain, ref(self))
+        return self
+
+
+def _drain(application: ref[ThreadedWsgiApplication]) -> None:
+    found = application()
+    if found is not None and len(found.service):
+        found.drain()

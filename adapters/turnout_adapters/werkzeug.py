@@ -9,7 +9,6 @@ A session has the thread of its request. Werkzeug gives every connection one, as
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -22,6 +21,7 @@ from turnout_adapters.threaded_wsgi import (
     ThreadedWsgiRequest,
     ThreadedWsgiResponse,
     ThreadedWsgiStrategy,
+    read_early,
 )
 
 if TYPE_CHECKING:
@@ -66,14 +66,6 @@ class WerkzeugResponse(ThreadedWsgiResponse):
         if self.sent_status == 101 and not isinstance(self.request.socket, ssl.SSLSocket):
             return ()
         return super().nothing_more()
-
-
-def read_early(reader: Any, sock: Any) -> bytes:
-    """Return what a buffered reader holds, or what has come by now; the socket blocks no more."""
-    sock.settimeout(0.0)
-    with contextlib.suppress(OSError):  # TLS may have nothing, or the client has gone
-        return reader.read1() or b""
-    return b""
 
 
 class WerkzeugStrategy(ThreadedWsgiStrategy):
@@ -142,7 +134,8 @@ def mount(
     """Return a WSGI application for Werkzeug: `app` with the WebSockets of `registry` in front.
 
     Give it to `run_simple` in the place of `app`, or to a Flask application as its `wsgi_app`. The
-    request's head is the server's to read, so `handshake_timeout` is refused when it was set.
+    request's head is the server's to read, so `handshake_timeout` is refused when it was set. What
+    is open when the process ends is closed with 1001 then.
     """
     registry.options.check_mounted()
-    return (strategy or WerkzeugStrategy()).application(registry, app)
+    return (strategy or WerkzeugStrategy()).application(registry, app).drain_at_exit()

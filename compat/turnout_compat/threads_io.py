@@ -69,7 +69,6 @@ class IoRuntime(AsyncioRuntime):
         thread.start()
         running.wait()
         self._thread_of_loop = thread
-        atexit.register(self.stop)
 
     def _run(self, loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
         self.bind(loop)
@@ -84,7 +83,6 @@ class IoRuntime(AsyncioRuntime):
 
         Sessions that begin later get another one.
         """
-        atexit.unregister(self.stop)
         with self._making:
             if IoRuntime._shared is self:
                 IoRuntime._shared = None
@@ -129,4 +127,13 @@ def _forget_parent() -> None:
     IoRuntime._making = threading.Lock()  # noqa: SLF001  # it may have been held
 
 
+def _stop_shared() -> None:
+    shared = IoRuntime._shared  # noqa: SLF001  # a part of the class
+    if shared is not None:
+        shared.stop()
+
+
 os.register_at_fork(after_in_child=_forget_parent)
+# Now, and not when a thread begins: what is registered last is called first, and applications that
+# drain at the exit need the thread.
+atexit.register(_stop_shared)

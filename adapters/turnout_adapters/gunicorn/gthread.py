@@ -53,17 +53,9 @@ class GunicornGthreadStrategy(ThreadedWsgiStrategy):
     distribution: ClassVar[str | None] = "gunicorn"
     capabilities: ClassVar[Capabilities] = Capabilities()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.reserved_threads = 1
-
     def configure(self, **native: Any) -> Self:
         """Set what only this server has; see the class."""
-        reserved = native.pop("reserved_threads", self.reserved_threads)
-        if type(reserved) is not int or reserved < 0:
-            raise ConfigurationError(f"reserved_threads takes a number from 0, not {reserved!r}")
-        self.native_settings.update(checked(self.name, native))
-        self.reserved_threads = reserved
+        self.native_settings.update(checked(self.name, self.take_reserved_threads(native)))
         return self
 
     def threads_of(self, request: ThreadedWsgiRequest) -> int:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import Executor, Future
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gunicorn.workers.gthread import ThreadWorker
 
 from turnout_adapters.gunicorn.server import ServingWorker
 from turnout_compat.threads_io import IoRuntime
+from turnout_compat.threads_pool import DaemonThreads
 from turnout_compat.threads_serving import RunningRequests, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from turnout_adapters.gunicorn.gthread import GunicornGthreadApplication
 
 __all__ = ["ServingThreadWorker"]
-
-T = TypeVar("T")
 
 
 class ServingThreadWorker(ServingWorker, ThreadWorker):
@@ -60,7 +55,7 @@ class ServingThreadWorker(ServingWorker, ThreadWorker):
         super().handle_exit(sig, frame)
         self._asked.put(True)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
+    def set_accept_enabled(self, enabled: bool | None) -> None:
         """Accept connections or not; at the end, have the kernel refuse them."""
         super().set_accept_enabled(enabled)
         if not self.alive:
@@ -99,53 +94,3 @@ def _end_by(conn: Any, requests: RunningRequests) -> None:
 
     conn.close = tell_and_close
     conn.end = lambda: cut(conn.sock)
-
-
-class DaemonThreads(Executor):
-    """A pool of at most so many threads, each begun when none is idle."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._changing = threading.Lock()
-        self._threads = 0
-        self._idle = 0
-
-    def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have a thread call `function`."""
-        future: Future[T] = Future()
-        self._work.put(partial(_run, future, partial(function, *args, **kwargs)))
-        with self._changing:
-            if self._idle:
-                self._idle -= 1  # a thread that waits, or is about to, takes it
-            elif self._threads < self._limit:
-                self._threads += 1
-                name = f"turnout-thread-{self._threads}"
-                threading.Thread(target=self._serve, name=name, daemon=True).start()
-        return future
-
-    def _serve(self) -> None:
-        work = self._work.get()
-        while work is not None:
-            work()
-            try:
-                work = self._work.get_nowait()
-            except queue.Empty:
-                with self._changing:
-                    self._idle += 1
-                work = self._work.get()
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let idle threads end; the others are not waited for."""
-        with self._changing:
-            for _ in range(self._threads):
-                self._work.put(None)
-
-
-def _run(future: Future[T], function: Callable[[], T]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(function())
-    except BaseException as error:  # handed on to whoever asks for the result
-        future.set_exception(error)
