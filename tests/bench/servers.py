@@ -74,6 +74,9 @@ BARE: dict[str, Subject] = {
             Subject(f"uvicorn {each} + Starlette", _uvicorn(each))
             for each in ("websockets-sansio", "websockets", "wsproto")
         ),
+        Subject(
+            "uvicorn turnout + Starlette", _uvicorn("turnout_adapters.uvicorn:WebSocketProtocol")
+        ),
     )
 }
 """Servers without turnout, as their users write them."""

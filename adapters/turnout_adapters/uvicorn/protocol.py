@@ -15,14 +15,15 @@ from uvicorn.middleware.message_logger import MessageLoggerMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
+from turnout.close import NO_CLOSE_FRAME
 from turnout.drive import drive
-from turnout.errors import HandshakeRefused
+from turnout.errors import ConnectionClosed, HandshakeRefused
 from turnout.protocol.connection import StandardConnection
 from turnout_adapters.asgi.application import AsgiApplication
 from turnout_adapters.uvicorn.foreign import ForeignApplication
-from turnout_adapters.uvicorn.scope import websocket_scope
+from turnout_adapters.uvicorn.scope import RequestHead, websocket_scope
 from turnout_adapters.uvicorn.websocket import AsgiWebSocket
-from turnout_adapters.wsproto.exchange import HttpExchange
+from turnout_adapters.wsproto.exchange import READ_AHEAD, HttpExchange
 from turnout_adapters.wsproto.views import H11Request, H11Response
 from turnout_compat.asyncio_takeover import Takeover
 from turnout_compat.asyncio_transport import AsyncioTransport
@@ -41,6 +42,7 @@ __all__ = ["WebSocketProtocol"]
 log = logging.getLogger("uvicorn.error")
 
 MAX_HEADER_SIZE = 64 * 1024
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\n"
 SHUTTING_DOWN = b"The server is shutting down."
 
 
@@ -65,6 +67,8 @@ class WebSocketProtocol(HttpExchange):
         self._server_state = server_state
         self._app_state = app_state
         self._http_version = b"1.1"
+        self._head = b""
+        self._early = b""
         self._scope: Scope = {}
         self._response: H11Response | None = None
         self._websocket: AsgiWebSocket | None = None
@@ -82,10 +86,19 @@ class WebSocketProtocol(HttpExchange):
         self._server_state.connections.add(cast("Any", self))
 
     def data_received(self, data: bytes) -> None:
-        """Take the request, which uvicorn has written down as one of HTTP/1.1 in any case."""
-        if self.task is None and self._http_version != b"1.1":
-            data = data.replace(b" HTTP/1.1\r\n", b" HTTP/%s\r\n" % self._http_version, 1)
-        super().data_received(data)
+        """Take the request, and later what its client sends before it is answered."""
+        if not self._head and len(data) <= MAX_HEADER_SIZE:
+            # uvicorn has written it down as one of HTTP/1.1 in any case
+            self._head = data.replace(b" HTTP/1.1\r\n", b" HTTP/%s\r\n" % self._http_version, 1)
+            head = RequestHead.parse(self._head)
+            self.expects_body = head.method != b"HEAD"
+            self.task = self.start(self._run(cast("h11.Request", head)))
+        elif self._has_parser or not self._head:
+            super().data_received(data)
+        else:
+            self._early += data
+            if len(self._early) > READ_AHEAD:
+                self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave uvicorn's list, and tell the application."""
@@ -106,6 +119,34 @@ class WebSocketProtocol(HttpExchange):
             self.transport.close()
 
     # The request
+
+    @property
+    def _has_parser(self) -> bool:
+        return "_h11" in vars(self)
+
+    def parser(self) -> h11.Connection:
+        """Return an h11 that knows the request: only who is refused gets to need one."""
+        parser = super().parser()
+        if self._head:
+            parser.receive_data(self._head + self._early)
+            parser.next_event()  # the request
+            parser.next_event()  # its end, unless a body follows: then it is the last one
+        return parser
+
+    def switch(self, headers: list[tuple[str, str]]) -> tuple[asyncio.Transport, bytes]:
+        """Write the 101; return the transport and what came after the request."""
+        if self.gone:
+            raise ConnectionClosed(NO_CLOSE_FRAME)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        self.transport.write(SWITCHING + fields.encode("latin-1") + b"\r\n")
+        self.transport.resume_reading()  # frames may have come before, and been too many
+        return self.transport, self._early
+
+    def _answered(self) -> None:
+        if self._has_parser:
+            super()._answered()
+        else:
+            self.task = None
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something that uvicorn waits for before it ends."""
@@ -180,5 +221,7 @@ class WebSocketProtocol(HttpExchange):
 
     def log_answer(self, answer: int | str) -> None:
         """Write the line of the log that uvicorn writes of each handshake."""
+        if not log.isEnabledFor(logging.INFO):
+            return
         peer, path = get_client_addr(self._scope), get_path_with_query_string(self._scope)  # type: ignore[arg-type]  # a scope of ours
         log.info('%s - "WebSocket %s" %s', peer, path, answer)

@@ -1,8 +1,9 @@
-"""The scope of a WebSocket, as uvicorn makes it, with the offer to take the connection over."""
+"""The request that uvicorn hands over, and the scope of it, with the offer to take it over."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
@@ -16,10 +17,37 @@ if TYPE_CHECKING:
     from turnout_adapters.uvicorn.protocol import WebSocketProtocol
     from turnout_adapters.wsproto.views import H11Request
 
-__all__ = ["websocket_scope"]
+__all__ = ["RequestHead", "websocket_scope"]
 
 SPEC_VERSION = "2.4"
 """What a send on a lost connection raises is from 2.4 on an `OSError`."""
+
+
+class RawFields(list[tuple[bytes, bytes]]):
+    """Header fields."""
+
+    def raw_items(self) -> list[tuple[bytes, bytes]]:
+        """Return them as they were sent: what `H11Request` asks h11's own for."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The head of a request: what `H11Request` reads of h11's event."""
+
+    method: bytes
+    target: bytes
+    http_version: bytes
+    headers: RawFields
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Parse what uvicorn has parsed before, and written down in one shape."""
+        first, *fields = data.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        method, _, rest = first.partition(b" ")
+        target, _, version = rest.rpartition(b" HTTP/")
+        pairs = (field.partition(b": ") for field in fields)
+        return cls(method, target, version, RawFields((name, value) for name, _, value in pairs))
 
 
 def websocket_scope(

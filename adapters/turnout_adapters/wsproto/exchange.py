@@ -13,6 +13,7 @@ import logging
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
+from functools import cached_property
 from typing import Any, cast
 
 import h11
@@ -42,7 +43,6 @@ class HttpExchange(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, max_header_size: int) -> None:
         self._loop = loop
         self._max_header_size = max_header_size
-        self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=max_header_size)
         self._body: deque[bytes] = deque()
         self._body_size = 0
         self._body_ended = False
@@ -56,6 +56,14 @@ class HttpExchange(asyncio.Protocol):
         """False for the answer to HEAD."""
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self.task: asyncio.Task[None] | None = None
+
+    @cached_property
+    def _h11(self) -> h11.Connection:
+        return self.parser()
+
+    def parser(self) -> h11.Connection:
+        """Return a fresh h11 for this connection."""
+        return h11.Connection(h11.SERVER, max_incomplete_event_size=self._max_header_size)
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run the answer to a request."""
