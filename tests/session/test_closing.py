@@ -34,9 +34,11 @@ CLOSE_TIMEOUT = 10.0
 VIOLATION = CloseStatus(1009)
 
 
-def make_session(**options: Any) -> tuple[WebSocketSession, ManualConnection, ManualRuntime]:
+def make_session(
+    connection: ManualConnection | None = None, **options: Any
+) -> tuple[WebSocketSession, ManualConnection, ManualRuntime]:
     """Return an open session on a manual connection."""
-    runtime, connection = ManualRuntime(), ManualConnection()
+    runtime, connection = ManualRuntime(), connection or ManualConnection()
     upgrade = Upgrade(
         uri="ws://test/",
         headers=Headers(),

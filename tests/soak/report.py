@@ -34,6 +34,7 @@ def _column(result: SoakResult) -> dict[str, str]:
         "messages acknowledged": f"{result.acknowledged:,}",
         "**violations**": f"**{len(result.failures)}**",
         "resident memory": _pair(result, "memory", MIB, " MiB"),
+        "heap of C in use": _pair(result, "heap", MIB, " MiB"),
         "blocks of Python": _pair(result, "blocks"),
         "descriptors": _pair(result, "descriptors"),
         "threads": _pair(result, "threads"),

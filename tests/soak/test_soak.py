@@ -19,6 +19,7 @@ PLAN = Plan(connections=60, rate=300, messages=10, paths=SHAPES, deflate=True, p
 AT_REST = {
     "process": 1,
     "memory": 100 << 20,
+    "heap": 50 << 20,
     "blocks": 100_000,
     "descriptors": 10,
     "threads": 1,
@@ -92,7 +93,8 @@ def test_what_returns_is_no_difference() -> None:
     ("name", "value"),
     [
         ("process", 2),
-        ("memory", 120 << 20),
+        ("memory", 170 << 20),
+        ("heap", 56 << 20),
         ("blocks", 106_000),
         ("descriptors", 11),
         ("threads", 2),
