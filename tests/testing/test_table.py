@@ -80,6 +80,8 @@ def test_what_is_declared_away_has_a_note_with_its_tests() -> None:
 def test_what_is_declared_away_and_left_out_by_no_test_is_noted_where_it_is_tested() -> None:
     without_tls = report("one")
     without_tls["capabilities"] = ABLE | {"tls": False}
+    tests = without_tls["rows"]["TRANSPORTS"]["tests"]
+    tests["test_declaration_of_tls"] = tests.pop("test_it")
     table = render_table([without_tls])
     assert line(table, Row.TRANSPORTS) == "✓ [1](#note-1)"
 

@@ -11,8 +11,18 @@ from typing import Any
 from turnout.testing.digest import JsonReport, lacking, name_of
 from turnout.testing.rows import Row
 
-__all__ = ["Column", "Note", "columns_of", "notes_of"]
+__all__ = [
+    "DECLARATION",
+    "Column",
+    "Note",
+    "columns_of",
+    "notes_of",
+    "python_of",
+    "pythons_of",
+]
 
+DECLARATION = "test_declaration_of_"
+"""How the tests of the capabilities are called."""
 WORST_FIRST = ("failed", "not run", "declared away", "passed")
 
 
@@ -101,9 +111,9 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version)))
 
 
-def notes_of(column: Column, proofs: dict[str, Row]) -> Iterator[Note]:
-    """Yield what a column shows otherwise; `proofs` has the row of each declaration's test."""
-    yield from _capabilities(column, proofs)
+def notes_of(column: Column) -> Iterator[Note]:
+    """Yield what a column shows otherwise."""
+    yield from _capabilities(column)
     options = {name for run in column.runs for name in run["declared_away"]}
     options -= {"compression"} if _lacks(column, "deflate") else set()
     if options:
@@ -116,19 +126,25 @@ def _lacks(column: Column, capability: str) -> bool:
     return any(not run["capabilities"].get(capability, True) for run in column.runs)
 
 
-def _capabilities(column: Column, proofs: dict[str, Row]) -> Iterator[Note]:
+def _capabilities(column: Column) -> Iterator[Note]:
     declared = sorted({name for run in column.runs for name in run["capabilities"]})
     for name in declared:
-        if not _lacks(column, name):
-            continue
-        rows, tests = set(), set()
-        for row in Row:
-            for _, test, result in column.tests(row):
-                if name in lacking(result):
-                    rows.add(row)
-                    tests.add(test.partition("[")[0])
-        rows |= {proofs[name]} if name in proofs and not rows else set()
-        yield Note(column.label, frozenset(rows), "capability", (name,), tuple(sorted(tests)))
+        if _lacks(column, name):
+            left_out = {
+                (row, test.partition("[")[0])
+                for row in Row
+                for _, test, result in column.tests(row)
+                if name in lacking(result)
+            }
+            rows = frozenset(row for row, _ in left_out) or _declared_in(column, name)
+            tests = tuple(sorted(test for _, test in left_out))
+            yield Note(column.label, rows, "capability", (name,), tests)
+
+
+def _declared_in(column: Column, capability: str) -> frozenset[Row]:
+    """Return the row in which a declaration is tested, for one that leaves no test out."""
+    proof = f"{DECLARATION}{capability}"
+    return frozenset(row for row in Row if proof in {name for _, name, _ in column.tests(row)})
 
 
 def _failures(column: Column) -> Iterator[Note]:

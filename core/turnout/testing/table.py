@@ -16,9 +16,16 @@ from pathlib import Path
 
 from turnout.capabilities import Capabilities
 from turnout.testing.digest import JsonReport
-from turnout.testing.inventory import inventory
 from turnout.testing.markdown import anchor_of, insert, link_to_test, plain, table
-from turnout.testing.matrix import Column, Note, columns_of, notes_of, python_of, pythons_of
+from turnout.testing.matrix import (
+    DECLARATION,
+    Column,
+    Note,
+    columns_of,
+    notes_of,
+    python_of,
+    pythons_of,
+)
 from turnout.testing.rows import Row
 
 __all__ = ["main", "render_summary", "render_table"]
@@ -28,14 +35,13 @@ MADE_BY = "python -m turnout.testing.table"
 PAGE = "docs/reference/compatibility.md"
 MARKS = {"passed": "✓", "failed": "✗", "not run": "?"}
 MEANINGS = {one.name: str(one.metadata.get("meaning", "")) for one in fields(Capabilities)}
-DECLARATION, OPTIONS_TEST = "test_declaration_of_", "test_unsupported_options"
+OPTIONS_TEST = "test_unsupported_options"
 
 
 def render_table(reports: Iterable[JsonReport]) -> str:
     """Return rows by engines as Markdown, the versions that were run, and a note per deviation."""
     columns = columns_of(reports)
-    proofs = _proofs()
-    notes = [note for column in columns for note in notes_of(column, proofs)]
+    notes = [note for column in columns for note in notes_of(column)]
     header = ["", *(column.label.replace(" ", "<br>") for column in columns)]
     rows = [
         [
@@ -61,15 +67,6 @@ def render_summary(reports: Iterable[JsonReport]) -> str:
     columns = columns_of(reports)
     header = ["engine", "server", "Python", "passed", "declared away", "without"]
     return table(header, [_summary(column) for column in columns])
-
-
-def _proofs() -> dict[str, Row]:
-    """Return the row in which the declaration of each capability is tested."""
-    return {
-        one.name.removeprefix(DECLARATION): one.row
-        for one in inventory()
-        if one.name.startswith(DECLARATION)
-    }
 
 
 def _cell(column: Column, row: Row, notes: Sequence[Note]) -> str:
