@@ -42,15 +42,13 @@ def held_after_collection() -> dict[str, int]:
     }
 
 
+MALLINFO2 = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+
+
 class _Mallinfo2(ctypes.Structure):
     """What glibc tells of its heaps; see mallinfo2(3)."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
-        ).split()
-    )
+    _fields_ = tuple((name, ctypes.c_size_t) for name in MALLINFO2.split())
 
 
 _glibc = ctypes.CDLL(None)
