@@ -94,7 +94,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted: list[str] = config.getoption("--turnout-only", default=[])
     if not wanted:
         return
-    chosen = [item for item in items if is_chosen(wanted, item.name, rule_of(item).get("row"))]
+    functions = {item.name.partition("[")[0] for item in items}
+    chosen = [
+        item for item in items if is_chosen(wanted, item.name, rule_of(item).get("row"), functions)
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 

@@ -9,19 +9,23 @@ from turnout.testing.rows import Row
 __all__ = ["find_unknown", "is_chosen", "known_names"]
 
 
-def is_chosen(wanted: Iterable[str], test: str, row: str | None) -> bool:
-    """Tell whether a test is one of those wanted, by its row, its name, or a part of that."""
-    return any(_matches(name, test, row) for name in wanted)
+def is_chosen(wanted: Iterable[str], test: str, row: str | None, functions: set[str]) -> bool:
+    """Tell whether a test is wanted: by its row, its name, its function, or a part of that.
+
+    A name that is that of one of the `functions` is no part of others.
+    """
+    return any(_matches(name, test, row, functions) for name in wanted)
 
 
-def _matches(name: str, test: str, row: str | None) -> bool:
+def _matches(name: str, test: str, row: str | None, functions: set[str]) -> bool:
     row_named = _row_called(name)
     if row_named is not None:
         return row == row_named
     if "[" in name:
         return test in (name, f"test_{name}")
     function = test.partition("[")[0]
-    return name in function
+    whole = {name, f"test_{name}"} & functions
+    return function in whole if whole else name in function
 
 
 def find_unknown(wanted: Sequence[str], tests: Iterable[str]) -> str | None:
