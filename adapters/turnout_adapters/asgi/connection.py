@@ -106,9 +106,9 @@ class AsgiConnection(Connection):
 
     async def wait_ended(self) -> None:
         """Return when neither task runs any more."""
-        running = [task for task in (self._reader, self._writer) if task is not None]
-        if running:
-            await asyncio.wait(running)
+        for task in (self._writer, self._reader):  # the first may begin the second anew
+            if task is not None:
+                await asyncio.wait([task])
 
     # Outwards
 
@@ -141,7 +141,9 @@ class AsgiConnection(Connection):
             self.session.resume_writing()
 
     async def _pass_on(self, event: Event) -> None:
-        if self._frames is None or not event["type"].startswith("turnout."):
+        if self._frames is None and event["type"] == "websocket.close":
+            await self._close(event)
+        elif self._frames is None or not event["type"].startswith("turnout."):
             await self._send(event)
         elif event["type"] == END:
             await self._frames.end()
@@ -149,6 +151,16 @@ class AsgiConnection(Connection):
             await self._frames.ping(event["payload"])
         else:
             await self._frames.pong(event["payload"])
+
+    async def _close(self, event: Event) -> None:
+        """Send a close frame; a host may keep it back for as long as anybody waits to receive."""
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.cancel()
+            await asyncio.wait([reader])
+        await self._send(event)
+        if not self._lost:
+            self._reader = self._loop.create_task(self._read())
 
     def _fail_writing(self, error: Exception) -> None:
         """Note that the host takes nothing any more: by itself, or because the client has gone."""

@@ -8,6 +8,7 @@ then turnout answers it.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
 from turnout.errors import HandshakeRefused
 from turnout.handshake.handler import HandshakeHandler
@@ -28,8 +29,10 @@ VERSIONS = ("13",)
 def is_handshake(scope: Scope, registry: WebSocketHandlerRegistry) -> bool:
     """Tell from its HTTP scope whether a request is a handshake with a handler that is registered.
 
-    Its origin may still be wrong.
+    Its origin may still be wrong. The scope may be an early one, which has a raw path only.
     """
+    if "path" not in scope:
+        scope = {**scope, "path": unquote(scope["raw_path"])}
     request = AsgiRequest(scope, Receiver.unused())
     return registry.find(request.raw_path) is not None and _Checks().pass_for(request)
 

@@ -152,8 +152,8 @@ def _end_of(whole: str, path: str) -> str:
     )
 
 
-def _address(pair: tuple[str, int | None] | None) -> Address | None:
+def _address(pair: tuple[str, int | str | None] | None) -> Address | None:
     if pair is None or not pair[0]:
         return None
     host, port = pair
-    return host if port is None else (host, port)
+    return host if port is None else (host, int(port))  # granian's is a str
