@@ -8,7 +8,6 @@ of HTTP, where turnout answers it.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.web.http_headers import Headers
@@ -60,13 +59,11 @@ class CarefulRequest(WebRequest):  # type: ignore[misc]  # daphne ships no types
 
     def _is_handshake(self) -> bool:
         headers = self.requestHeaders.getAllRawHeaders()
-        raw_path = self.uri.partition(b"?")[0]
         scope = {
             "type": "http",
             "method": self.method.decode("ascii"),
             "http_version": self.clientproto.rpartition(b"/")[2].decode("ascii"),
-            "path": unquote(raw_path),
-            "raw_path": raw_path,
+            "raw_path": self.uri.partition(b"?")[0],
             "root_path": self.server.root_path,
             "headers": [(name.lower(), value) for name, values in headers for value in values],
         }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import hypercorn.protocol
 import hypercorn.protocol.h2
@@ -69,13 +68,11 @@ class _GuardedH11(H11Protocol):
             await super()._check_protocol(event)
 
     def _is_handshake(self, request: Any) -> bool:
-        raw_path = request.target.partition(b"?")[0]
         scope = {
             "type": "http",
             "method": request.method.decode("ascii"),
             "http_version": request.http_version.decode("ascii"),
-            "path": unquote(raw_path),
-            "raw_path": raw_path,
+            "raw_path": request.target.partition(b"?")[0],
             "root_path": self.config.root_path,
             "headers": list(request.headers),
         }
