@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
-from turnout.testing.frames import BINARY, PING, TEXT
+from turnout.testing.frames import BINARY, CLOSE, PING, TEXT, close_payload, encode_frame
 
 
 class Bare:
@@ -119,6 +119,58 @@ def test_what_peers_send_is_dropped_while_shutting_down(run_app: Any) -> None:
     go_on.set()
     assert client.read_close()[0] == 1001
     stopping.join(10)
+
+
+def test_the_end_of_the_peers_direction_ends_both(run_app: Any) -> None:
+    client = run_app(Bare().app()).connect("/echo")
+    client.stream.write(encode_frame(CLOSE, close_payload(4000))[:1])
+    client.stream.shut_down_writing()
+    client.expect_end()  # before the close frame that it owes
+
+
+class Watching(asyncio.Protocol):
+    """A parser as `set_parser` takes it, which would like to know more."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self.told.append("end of stream")
+
+    def set_exception(self, error: BaseException) -> None:
+        self.told.append("error")
+
+    def pause_writing(self) -> None:
+        self.told.append("paused")
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self.told.append("lost")
+
+
+def test_a_parser_hears_of_no_pause_and_no_loss(run_app: Any) -> None:
+    watching, over = Watching(), threading.Event()
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        request.protocol.set_parser(cast("Any", watching))
+        try:
+            while True:
+                await response.write(bytes(65536))
+        finally:
+            over.set()
+
+    app = web.Application()
+    app.router.add_get("/flood", flood)
+    client = run_app(app).connect()
+    client.stream.write(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.stream.read_exactly(1_000_000)
+    client.stream.vanish()
+    assert over.wait(10)
+    assert not {"paused", "lost", "error"} & set(watching.told)
 
 
 def test_date_and_server_are_added_to_the_101(run_app: Any) -> None:

@@ -6,6 +6,7 @@ far.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import gevent
 import pytest
 from gevent.exceptions import ConcurrentObjectUseError
 from geventwebsocket.handler import WebSocketHandler
+from geventwebsocket.logging import create_logger
 from tests.adapters.pywsgi_host import RunningServer
 
 from turnout import WebSocketHandlerRegistry
@@ -45,6 +47,11 @@ class Bare:
 
     def kind(self, web_socket: Any, start_response: Callable[..., Any]) -> None:
         web_socket.send(type(web_socket.receive()).__name__)
+
+    def drop(self, web_socket: Any, start_response: Callable[..., Any]) -> None:
+        another = type(web_socket)(web_socket.environ, web_socket.stream, web_socket.handler)
+        del another
+        web_socket.send("still open")
 
     def many(self, web_socket: Any, start_response: Callable[..., Any]) -> None:
         senders = [gevent.spawn(self.send, web_socket) for _ in range(20)]
@@ -113,3 +120,20 @@ def test_it_gives_bytes_as_a_bytearray(server: RunningServer) -> None:
 def test_two_greenlets_cannot_send(server: RunningServer, bare: Bare) -> None:
     server.connect("/many")
     server.wait_until(lambda: bool(bare.failures))
+
+
+def test_it_sends_a_close_frame_when_it_is_collected(server: RunningServer) -> None:
+    client = server.connect("/drop")
+    assert [client.read_frame().opcode for _ in range(2)] == [CLOSE, TEXT]
+
+
+def test_its_logger_is_remade_and_loses_its_handlers() -> None:
+    logger = logging.getLogger("tests.gevent_websocket")
+    logger.addHandler(logging.NullHandler())
+    create_logger(logger.name, True)
+    try:
+        assert type(logger) is not logging.Logger
+        assert not any(isinstance(one, logging.NullHandler) for one in logger.handlers)
+    finally:
+        logger.__class__ = logging.Logger
+        logger.handlers.clear()

@@ -1,21 +1,24 @@
 """What Tornado does otherwise: each test fails when Tornado has mended it, and its shim can go.
 
 `CheckedWebSocketProtocol` stands in front of the first group, `HTTP1Connection`'s replacement in
-`TornadoResponse` of the second, `serve` of the third.
+`TornadoResponse` of the second, `Backlog` and `close_stream` of the third, `serve` of the last.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import ssl
 import zlib
 from typing import Any
 
 import pytest
 from tornado.netutil import bind_sockets
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from turnout.testing.frames import BINARY, CLOSE, PING, TEXT
+from turnout.testing.certificates import Certificate
+from turnout.testing.frames import BINARY, CLOSE, PING, TEXT, close_payload
 
 TAIL = b"\x00\x00\xff\xff"
 
@@ -89,6 +92,40 @@ def test_text_that_is_not_utf8_is_found_at_its_end_only(run_app: Any) -> None:
     assert client.read_frame().payload == b"not yet"
 
 
+def test_close_reason_that_is_not_utf8_gets_no_close_frame(run_app: Any) -> None:
+    client = run_app(bare).connect("/echo")
+    client.send_frame(CLOSE, close_payload(1000, b"\xff"))
+    client.expect_end()
+
+
+def test_data_that_does_not_inflate_gets_no_close_frame(run_app: Any) -> None:
+    client = run_app(bare).connect()
+    client.open("/deflating", extensions="permessage-deflate")
+    client.send_frame(BINARY, b"\xff\xff\xff\xff", rsv=4)
+    client.expect_end()
+
+
+def test_limit_is_one_for_both_kinds(run_app: Any) -> None:
+    running = run_app(bare)
+    for opcode in (TEXT, BINARY):
+        client = running.connect("/echo")
+        client.send_frame(opcode, b"x" * 1001)
+        assert client.read_close()[0] == 1009
+
+
+def test_close_is_answered_before_anybody_is_asked(run_app: Any) -> None:
+    closed: list[int | None] = []
+
+    class Asked(Echo):
+        def on_close(self) -> None:
+            closed.append(self.close_code)
+
+    client = run_app(lambda: Application([(r"/asked", Asked)])).connect("/asked")
+    client.send_close(4000, "mine")
+    assert client.read_close()[0] == 4000
+    assert not closed  # only once the connection has ended
+
+
 def test_message_over_the_limit_resets_the_connection(run_app: Any) -> None:
     client = run_app(bare).connect("/echo")
     client.send_frame(BINARY, bytes(100_000))
@@ -139,7 +176,46 @@ def test_connection_with_two_upgrades_is_refused(run_app: Any) -> None:
     assert run_app(bare).connect().handshake("/echo", **request).status == 400
 
 
+# What its streams do not: `Backlog`, `close_stream`
+
+
+def test_a_stream_takes_whatever_it_is_given(run_app: Any) -> None:
+    class Flooding(Echo):
+        def on_message(self, message: str | bytes) -> None:
+            for _ in range(500):
+                self.write_message(bytes(100_000), binary=True)
+            assert self.ws_connection is not None
+            stream: Any = self.ws_connection.stream
+            waiting.append(stream._write_buffer._size)
+
+    waiting: list[int] = []
+    running = run_app(lambda: Application([(r"/flooding", Flooding)]))
+    client = running.connect("/flooding")
+    client.send_text("flood")
+    client.read_frame()
+    running.call(asyncio.sleep(0))  # the handler has returned by then
+    assert waiting[0] > 20_000_000  # of 50 MB; it neither waits nor raises
+
+
+def test_a_tls_stream_ends_without_close_notify(run_app: Any, certificate: Certificate) -> None:
+    class Closing(RequestHandler):
+        def get(self) -> None:
+            self.detach().close()
+
+    client = run_app(lambda: Application([(r"/", Closing)]), certificate).connect()
+    client.stream.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.stream.socket.suppress_ragged_eofs = False
+    with pytest.raises(ssl.SSLEOFError):
+        client.stream.socket.recv(1)
+
+
 # What `serve` does by itself
+
+
+def test_a_large_head_is_cut_without_an_answer(run_app: Any) -> None:
+    client = run_app(bare).connect()
+    client.stream.write(b"GET /echo HTTP/1.1\r\nX-Big: " + b"x" * 70_000 + b"\r\n\r\n")
+    assert client.stream.read_to_end() == b""
 
 
 def test_bind_sockets_leaves_a_socket_open(recwarn: pytest.WarningsRecorder) -> None:
