@@ -27,6 +27,7 @@ from typing import Any
 
 from turnout import (
     CloseStatus,
+    Lock,
     TextMessage,
     TextWebSocketHandler,
     WebSocketHandlerRegistry,
@@ -70,10 +71,14 @@ class Room:
 
 
 class Chat(TextWebSocketHandler):
-    """One object serves every session; a binary message is refused by the base class."""
+    """One object serves every session; a binary message is refused by the base class.
+
+    On engines with threads it is called for several sessions at the same time, hence the lock.
+    """
 
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}
+        self.changing = Lock()
 
     async def handle_text_message(self, session: WebSocketSession, message: TextMessage) -> None:
         """Do what a page asks; the messages of one session come one at a time, in order."""
@@ -83,9 +88,9 @@ class Chat(TextWebSocketHandler):
                     room, name = tidy(room, "room", MAX_ROOM), tidy(name, "name", MAX_NAME)
                     await self.join(session, room, name)
                 case {"type": "say", "text": str(text)}:
-                    self.say(session, text)
+                    await self.say(session, text)
                 case {"type": "leave"}:
-                    self.leave(session)
+                    await self.leave(session)
                     await tell(session, type="left")
                 case _:
                     raise Refused("Say join (with room and name), say (with text) or leave.")
@@ -94,20 +99,22 @@ class Chat(TextWebSocketHandler):
 
     async def after_connection_closed(self, session: WebSocketSession, status: CloseStatus) -> None:
         """Leave the room, however the connection ended: this is called once, always."""
-        self.leave(session)
+        await self.leave(session)
 
     async def join(self, session: WebSocketSession, room_name: str, wanted: str) -> None:
         """Enter a room, which begins to exist with its first visitor."""
-        self.leave(session)
-        room = self.rooms.setdefault(room_name, Room(room_name))
-        name = room.free_name(wanted)
-        room.people[session] = name
+        async with self.changing:
+            self._part(session)
+            room = self.rooms.setdefault(room_name, Room(room_name))
+            name = room.free_name(wanted)
+            room.people[session] = name
+            people = list(room.people.values())
         session.attributes["room"] = room  # attributes are the handler's own, for each session
-        people = list(room.people.values())
         await tell(session, type="joined", room=room_name, name=name, people=people)
-        room.tell_who_is_here(came=name)
+        async with self.changing:
+            room.tell_who_is_here(came=name)
 
-    def say(self, session: WebSocketSession, text: str) -> None:
+    async def say(self, session: WebSocketSession, text: str) -> None:
         """Pass a message on to everybody in the room, the speaker too."""
         room: Room | None = session.attributes.get("room")
         if room is None:
@@ -115,10 +122,15 @@ class Chat(TextWebSocketHandler):
         if not text.strip() or len(text) > MAX_TEXT:
             raise Refused(f"A message has 1 to {MAX_TEXT} characters.")
         now = int(time.time() * 1000)
-        room.tell(type="message", name=room.people[session], text=text, at=now)
+        async with self.changing:
+            room.tell(type="message", name=room.people[session], text=text, at=now)
 
-    def leave(self, session: WebSocketSession) -> None:
+    async def leave(self, session: WebSocketSession) -> None:
         """Leave the room, if in one; the last one out closes it."""
+        async with self.changing:
+            self._part(session)
+
+    def _part(self, session: WebSocketSession) -> None:
         room: Room | None = session.attributes.pop("room", None)
         if room is None:
             return
