@@ -73,7 +73,7 @@ def test_what_is_declared_away_has_a_note_with_its_tests() -> None:
         '1. <a id="note-1"></a>**one** is without `deflate`: permessage-deflate (RFC 7692) within'
         " the configured bounds"
         " ([test_declaration_of_deflate](suite.md#test_declaration_of_deflate))."
-        " Left out: [test_it](suite.md#test_it)."
+        " Left out: [1 test](suite.md#needs-deflate)."
     ) in table.splitlines()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from turnout.testing.rows import Row
 
-__all__ = ["anchor_of", "insert", "link_to_test", "plain", "table"]
+__all__ = ["anchor_of", "insert", "link_to_test", "needs_anchor", "plain", "table"]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, centred: bool = False) -> str:
@@ -24,6 +24,11 @@ def plain(text: str) -> str:
 def anchor_of(row: Row) -> str:
     """Return the anchor of a row on the page of the suite."""
     return row.name.lower().replace("_", "-")
+
+
+def needs_anchor(capability: str) -> str:
+    """Return the anchor of the list of what needs a capability, on the page of the suite."""
+    return f"needs-{capability.replace('_', '-')}"
 
 
 def link_to_test(function: str) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 
+from turnout.capabilities import Capabilities
 from turnout.testing.advice import ROW_ADVICE, link_references
 from turnout.testing.inventory import TestFunction, inventory
-from turnout.testing.markdown import anchor_of, insert, plain, table
+from turnout.testing.markdown import anchor_of, insert, needs_anchor, plain, table
 from turnout.testing.rows import Row
 
 __all__ = ["main", "render_suite"]
@@ -22,9 +24,10 @@ MADE_BY = "python -m turnout.testing.suite_page"
 
 
 def render_suite() -> str:
-    """Return every row with its tests, as Markdown."""
-    by_row = groupby(inventory(), key=lambda one: one.row)
-    return "\n\n".join(_section(row, list(tests)) for row, tests in by_row) + "\n"
+    """Return every row with its tests, and every capability with what needs it, as Markdown."""
+    tests = inventory()
+    sections = [_section(row, list(own)) for row, own in groupby(tests, key=lambda one: one.row)]
+    return "\n\n".join([*sections, _capabilities(tests)]) + "\n"
 
 
 def _section(row: Row, tests: Sequence[TestFunction]) -> str:
@@ -46,6 +49,30 @@ def _line(test: TestFunction) -> list[str]:
         ", ".join(f"`{name}`" for name in test.requires) or "-",
         f"`{test.file}`",
     ]
+
+
+def _capabilities(tests: Sequence[TestFunction]) -> str:
+    names = {test.name for test in tests}
+    lines = []
+    for one in fields(Capabilities):
+        proof = f"test_declaration_of_{one.name}"
+        needing = [link(test.name) for test in tests if one.name in test.requires]
+        if proof in names:
+            anchor = f'<a id="{needs_anchor(one.name)}"></a>`{one.name}`'
+            meaning = plain(one.metadata["meaning"])
+            lines.append([anchor, meaning, link(proof), ", ".join(needing) or "-"])
+    return "\n\n".join(
+        [
+            "## What a capability is needed by { #capabilities }",
+            "Where an engine declares one away, the tests that need it are left out.",
+            table(["capability", "what it is", "the declaration's test", "needed by"], lines),
+        ]
+    )
+
+
+def link(test: str) -> str:
+    """Return a link to a test on this page."""
+    return f"[{test}](#{test})"
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -16,7 +16,14 @@ from pathlib import Path
 
 from turnout.capabilities import Capabilities
 from turnout.testing.digest import JsonReport
-from turnout.testing.markdown import anchor_of, insert, link_to_test, plain, table
+from turnout.testing.markdown import (
+    anchor_of,
+    insert,
+    link_to_test,
+    needs_anchor,
+    plain,
+    table,
+)
 from turnout.testing.matrix import (
     DECLARATION,
     Column,
@@ -109,7 +116,8 @@ def _note(number: int, note: Note) -> str:
         options = ", ".join(f"`{name}`" for name in note.names)
         return f"{begin} refuses these options at start: {options} ({link_to_test(OPTIONS_TEST)})."
     (name,) = note.names
-    left_out = f" Left out: {tests}." if tests else ""
+    number_of = f"{len(note.tests)} test{'' if len(note.tests) == 1 else 's'}"
+    left_out = f" Left out: [{number_of}](suite.md#{needs_anchor(name)})." if tests else ""
     proof = link_to_test(f"{DECLARATION}{name}")
     meaning = plain(MEANINGS.get(name) or name)
     return f"{begin} is without `{name}`: {meaning} ({proof}).{left_out}"
