@@ -33,8 +33,14 @@ class AsgiConnection(Connection):
     """
 
     def __init__(
-        self, request: AsgiRequest, response: AsgiResponse, options: WebSocketOptions
+        self,
+        request: AsgiRequest,
+        response: AsgiResponse,
+        options: WebSocketOptions,
+        cut: Callable[[AsgiRequest], None],
     ) -> None:
+        self._request = request
+        self._cut = cut
         self.native = request.native
         self.local_address = request.local_address
         self.remote_address = request.remote_address
@@ -102,6 +108,7 @@ class AsgiConnection(Connection):
             self._frames.abort()
         else:
             self._cancel()
+            self._cut(self._request)
             self._loop.call_soon(self._connection_lost, None)
 
     async def wait_ended(self) -> None:
@@ -178,12 +185,23 @@ class AsgiConnection(Connection):
         try:
             while (event := await self._receive())["type"] != "websocket.disconnect":
                 self._taken_by[event["type"]](self, event)
+                if self._frames is None:
+                    await self._let_answer()
                 if not self._readable.is_set():
                     await self._readable.wait()
             self._disconnected(event)
         except Exception as raised:
             error = raised
         self._connection_lost(error)
+
+    async def _let_answer(self) -> None:
+        """Let the handler answer before the host reads on, as it would under the host alone.
+
+        What the host reads next may end the connection. One turn of the loop is the handler's, the
+        other the writer's.
+        """
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     def _message(self, event: Event) -> None:
         self.heard = True

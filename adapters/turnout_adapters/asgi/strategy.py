@@ -46,10 +46,13 @@ class AsgiStrategy(RequestUpgradeStrategy):
             return
         await cast("AsgiResponse", response).accept(upgrade.response_headers)
         connection = AsgiConnection(
-            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade.options
+            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade.options, self.cut
         )
         await upgrade.run(connection)
         await connection.wait_ended()
+
+    def cut(self, request: AsgiRequest) -> None:
+        """Cut the connection of a request; a host whose connections are out of reach ends it."""
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         """Raise `ConfigurationError`: ASGI is no server."""

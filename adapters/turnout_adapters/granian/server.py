@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
@@ -18,6 +16,7 @@ from turnout.handshake.redaction import redact_queries_of
 from turnout_adapters.asgi import AsgiApplication
 from turnout_compat.asyncio_serving import termination
 from turnout_compat.asyncio_transport import tls_context
+from turnout_compat.granian_sockets import cut, stop_listening, until_released
 from turnout_compat.listening import address_of_socket, listening
 
 if TYPE_CHECKING:
@@ -44,13 +43,16 @@ async def serve(
         with listening(settings) as sockets:
             servers = [RegistryServer(app, one, settings, native) for one in sockets]
             running = [asyncio.create_task(server.serve()) for server in servers]
-            settings.announce(address_of_socket(sockets[0]))
+            address = address_of_socket(sockets[0])
+            settings.announce(address)
             await _wait_for_any([asyncio.create_task(asked.wait()), *running])
             stop_listening(sockets)
             await app.service.drain()
+            cut(address)
             for server in servers:
                 server.interrupt()
             await asyncio.gather(*running)
+            await until_released(address, registry.options.close_timeout)
 
 
 async def _wait_for_any(tasks: list[asyncio.Task[Any]]) -> None:
@@ -71,22 +73,6 @@ def _native_settings(
         "log_enabled": False,  # whose program it is sets up its logging
     }
     return {name: v for name, v in {**defaults, **native}.items() if name != "loop_factory"}
-
-
-def stop_listening(sockets: list[socket.socket]) -> None:
-    """Close every copy of these sockets in this process, also those that granian holds.
-
-    granian itself stops accepting only when it ends all connections. Its copies are replaced, not
-    closed: it will close them itself, and may not hit what has got their numbers by then.
-    """
-    listening_inodes = {os.fstat(one.fileno()).st_ino for one in sockets}
-    for one in sockets:
-        one.close()
-    with socket.socket() as idle:
-        for fd in [int(one.name) for one in Path("/dev/fd").iterdir()]:
-            with contextlib.suppress(OSError):  # the directory itself was open while it was read
-                if os.fstat(fd).st_ino in listening_inodes:
-                    os.dup2(idle.fileno(), fd)
 
 
 class RegistryServer(Server):

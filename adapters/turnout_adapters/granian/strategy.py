@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from granian.server.embed import Server
 
 from turnout_adapters.asgi.strategy import AsgiStrategy
+from turnout_compat.granian_sockets import cut
 from turnout_compat.native_settings import check_native_settings
 
 if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
+    from turnout_adapters.asgi.request import AsgiRequest
 
 __all__ = ["GranianStrategy"]
 
@@ -52,6 +54,12 @@ class GranianStrategy(AsgiStrategy):
         check_native_settings(self.name, native, granian_settings(), BY_TURNOUT)
         self.native_settings.update(native)
         return self
+
+    def cut(self, request: AsgiRequest) -> None:
+        """Cut a connection by its socket; clients on a Unix socket cannot be told apart."""
+        local, remote = request.local_address, request.remote_address
+        if isinstance(local, tuple) and isinstance(remote, tuple):
+            cut(local, remote)
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         """Serve until SIGINT or SIGTERM."""
