@@ -15,14 +15,14 @@ class Row:
 
     `goodbye` is the close code that clients get at the end: 1001 where turnout ends the sessions,
     else what the server sends before turnout hears of it; None for a bare end. `heard` is what
-    `after_connection_closed` is told, None where the server ends its tasks before they can tell
-    anybody. `code` is the exit code.
+    `after_connection_closed` may be told; nothing where the server ends its tasks before they can
+    tell anybody. `code` is the exit code.
     """
 
     command: str
     signal: Signals = SIGTERM
     goodbye: int | None = 1001
-    heard: int | None = 1001
+    heard: frozenset[int] = frozenset({1001})
     code: int = 0
     lifespan: bool = False
     """The framework has heard of startup and shutdown."""
@@ -45,10 +45,10 @@ FLASK = Row(command="flask_app:app", below=True, authenticates=True)
 
 UVICORN: dict[str, Any] = {
     "goodbye": 1012,
-    "heard": 1012,
+    "heard": frozenset({1012}),
     "code": -SIGTERM,
 }  # it ends by the signal, after all
-DAPHNE: dict[str, Any] = {"goodbye": None, "heard": None}
+DAPHNE: dict[str, Any] = {"goodbye": None, "heard": frozenset()}
 GRANIAN = "granian --interface asgi --host 127.0.0.1 --port {port}"
 GUNICORN = "gunicorn -b 127.0.0.1:0 --no-control-socket"
 WSGI = [
@@ -63,7 +63,7 @@ ROWS = [
     ),
     STARLETTE.run_by("hypercorn --bind 127.0.0.1:0"),
     STARLETTE.run_by("daphne -b 127.0.0.1 -p 0", lifespan=False, **DAPHNE),
-    STARLETTE.run_by(GRANIAN, goodbye=None),
+    STARLETTE.run_by(GRANIAN, goodbye=None, heard=frozenset({1001, 1005})),
     FASTAPI.run_by("uvicorn --port 0", **UVICORN),
     replace(FASTAPI, command="fastapi run --host 127.0.0.1 --port 0 fastapi_app.py", **UVICORN),
     LITESTAR.run_by("uvicorn --port 0", **UVICORN),
