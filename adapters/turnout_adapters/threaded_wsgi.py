@@ -21,19 +21,17 @@ from turnout.close import NO_CLOSE_FRAME
 from turnout.drive import drive
 from turnout.errors import ConfigurationError, ConnectionClosed, HandshakeRefused
 from turnout.handshake.refusal import refuse
-from turnout.protocol.connection import StandardConnection
 from turnout.service import WebSocketService
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.wsgi import Environ, StartResponse, WsgiApplication, WsgiRequest, WsgiResponse
-from turnout_compat.threads_hosts import serve_from_here
 from turnout_compat.threads_io import IoRuntime
 from turnout_compat.threads_runtime import ThreadsRuntime
-from turnout_compat.threads_transport import ThreadHangupWatch, address_of, transport_over
+from turnout_compat.threads_takeover import serve_session
+from turnout_compat.threads_transport import ThreadHangupWatch, address_of
 
 if TYPE_CHECKING:
     from turnout.http import Address, ServerHttpRequest, ServerHttpResponse
     from turnout.registry import WebSocketHandlerRegistry
-    from turnout_compat.threads_transport import LoopTransport
 
 __all__ = [
     "ConnectionIsOver",
@@ -183,28 +181,12 @@ class ThreadedWsgiStrategy(RequestUpgradeStrategy):
             early = request.early_bytes
             response.switch(upgrade)
             await upgrade.upgraded()
-            io = IoRuntime.shared().start()
-            transport = transport_over(request.socket, io.loop, self.native_of(request))
-            serve_from_here(_serve(upgrade, transport, early), io.loop)
+            native = self.native_of(request)
+            serve_session(upgrade, request.socket, native=native, early_bytes=early)
 
     def native_of(self, request: ThreadedWsgiRequest) -> Any:
         """Return what becomes `session.native`."""
         return request.socket
-
-
-async def _serve(upgrade: Upgrade, transport: LoopTransport, early: bytes) -> None:
-    connection = StandardConnection(
-        transport,
-        upgrade.options,
-        upgrade.deflate,
-        partial=upgrade.handler.partial,
-        early_data=early,
-    )
-    transport.begin(connection)
-    try:
-        await upgrade.run(connection)
-    finally:
-        transport.release()
 
 
 class _Places:

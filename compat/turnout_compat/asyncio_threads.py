@@ -262,7 +262,8 @@ class ThreadSession(BlockingSession):
         if message.is_whole:
             self._outgoing.send(message)
         else:  # a piece in the wrong place is the caller's mistake: let it be raised there
-            self._outgoing.wait()
+            if message.is_first:  # what other threads send meanwhile waits for the last piece
+                self._outgoing.wait()
             super()._send_one(message)
 
     def send_text(self, text: str) -> None:

@@ -7,8 +7,10 @@ import logging
 import queue
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from turnout.drive import drive
 from turnout.runtime import set_current_caller, set_current_runtime
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["ConnectionThreadHost", "LoopHost", "serve_from_here"]
 
 log = logging.getLogger("turnout.handler")
-
-T = TypeVar("T")
 
 GRACE = 0.5
 """Seconds for a handler that was cancelled to return."""
@@ -54,7 +54,7 @@ class Workplace:
 _workplace: ContextVar[Workplace] = ContextVar("turnout_workplace")
 
 
-def serve_from_here(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+def serve_from_here(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
     """Run a session in the I/O thread; the calling thread runs its handler, and returns behind it.
 
     The session may be over before: then the handler has outlived it.
@@ -65,7 +65,8 @@ def serve_from_here(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEve
     future = context.run(asyncio.run_coroutine_threadsafe, coroutine, loop)
     future.add_done_callback(lambda _: workplace.give(None))
     workplace.run()
-    return future.result()
+    with suppress(CancelledError):  # the I/O thread was stopped, and has closed the session
+        future.result()
 
 
 class ConnectionThreadHost(ThreadHost):
