@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from turnout.capabilities import Capabilities
 from turnout.drive import drive
-from turnout.errors import ConfigurationError, HandshakeRefused
+from turnout.errors import ConfigurationError, HandshakeRefused, UsageError
 from turnout.handlers.base import TextWebSocketHandler
 from turnout.handlers.traits import PreparedHandler, prepare
 from turnout.handshake.handler import PRINCIPAL_ATTRIBUTE, HandshakeHandler
 from turnout.handshake.negotiated import Negotiated, accept_key
 from turnout.handshake.origins import OriginPolicy
+from turnout.headers import Headers
 from turnout.options import Deflate, WebSocketOptions
 
 if TYPE_CHECKING:
@@ -124,6 +125,24 @@ class TestChecks:
         key = base64.b64encode(nonce).decode()
         request = make_request({"Sec-WebSocket-Key": key})
         HandshakeHandler().check(request, ("13",), NO_POLICY)
+
+    @pytest.mark.parametrize("hosts", [None, ["one.example", "two.example"]])
+    def test_there_is_one_host(self, make_request: MakeRequest, hosts: list[str] | None) -> None:
+        """Servers look at that, or do not; what is the same origin depends on it."""
+        assert refusal_of(make_request({"Host": hosts})).status == 400
+
+    @pytest.mark.parametrize(
+        "field",
+        [("X-Own ", "a"), ("", "a"), ("X-Own", "a\0b"), ("X-Own", "a\rb"), ("X-Own", "\u20ac")],
+    )
+    def test_malformed_fields_are_refused(
+        self, make_request: MakeRequest, field: tuple[str, str]
+    ) -> None:
+        request = make_request()
+        request.headers.extend([("X-Fine", "caf\xe9\tau lait")])
+        HandshakeHandler().check(request, ("13",), NO_POLICY)
+        request._headers = Headers.trusted([*request.headers.fields(), field])
+        assert refusal_of(request).status == 400
 
     @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "OPTIONS", "CONNECT", "get"])
     def test_another_method_is_405(self, make_request: MakeRequest, method: str) -> None:
@@ -363,6 +382,18 @@ class TestSubProtocol:
     def test_a_name_that_cannot_be_sent_is_a_configuration_error(self, name: str) -> None:
         with pytest.raises(ConfigurationError):
             HandshakeHandler(sub_protocols=[name])
+
+    @pytest.mark.parametrize("chosen", ["other", "CHAT", "chat\r\nX-Injected: 1", ""])
+    def test_only_an_offer_can_be_chosen(
+        self, make_request: MakeRequest, response: FakeResponse, chosen: str
+    ) -> None:
+        class Inventing(HandshakeHandler):
+            def select_sub_protocol(self, *args: object) -> str:
+                return chosen
+
+        request = make_request({"Sec-WebSocket-Protocol": "chat, another"})
+        with pytest.raises(UsageError, match="not offered"):
+            negotiated(Inventing(), request, response)
 
 
 class TestExtensions:
