@@ -94,7 +94,7 @@ def test_flood_of_pings_for_the_handler(
     with undisturbed(connect) as bystander, MemoryWatch(server.process.pid) as memory:
         client = connect(f"/{colour}/gated/control?token={token}", settings=NARROW)
         server.events.wait_for(token, "waiting")
-        assert flood(client, bystander, encode_frame(PING, b"", key=KEY) * 100_000, 64 * MIB)
+        assert flood(client, bystander, encode_frame(PING, b"", key=KEY) * 100_000, 16 * MIB)
         client.stream.vanish()
     assert memory.growth < BOUND
 
@@ -106,7 +106,7 @@ def test_flood_of_empty_messages(server: Server, connect: Connect, colour: str, 
     with undisturbed(connect) as bystander, MemoryWatch(server.process.pid) as memory:
         client = connect(f"/{colour}/gated?token={token}", settings=NARROW)
         server.events.wait_for(token, "waiting")
-        assert flood(client, bystander, encode_frame(BINARY, b"", key=KEY) * 100_000, 64 * MIB)
+        assert flood(client, bystander, encode_frame(BINARY, b"", key=KEY) * 100_000, 16 * MIB)
         client.stream.vanish()
     assert memory.growth < BOUND
 

@@ -22,7 +22,7 @@ def count_of(server: Server, token: str, event: str) -> int:
 
 def check_all_closed(server: Server, connect: Connect, target: str, token: str) -> None:
     """Wait until every session that was established is closed; none is closed twice."""
-    connect(target).close()
+    connect(target).stream.close()  # established behind all of them
     server.events.wait_until(
         lambda: server.events.of(token, "closed"),
         lambda closed: len(closed) == count_of(server, token, "established") > 0,
