@@ -11,12 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from cheroot.makefile import MakeFile
-from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from cheroot.ssl import Adapter
 from cheroot.wsgi import Server
 
 from turnout_adapters.cheroot import SentFields
 from turnout_compat.asyncio_transport import tls_context
+from turnout_compat.http_head import CheckedLines
 from turnout_compat.listening import address_of_socket, listening
 from turnout_compat.threads_io import IoRuntime
 from turnout_compat.threads_pool import DaemonThreads
@@ -32,6 +33,7 @@ log = logging.getLogger("turnout.cheroot")
 
 THREADS = 1024
 """How many threads a server may have, each begun when it is first needed."""
+MAX_HEADER_SIZE = 64 * 1024
 IDLE = 75
 """Seconds that a kept connection waits for its next request, where options set no limit."""
 
@@ -102,6 +104,7 @@ class PatientServer(Server):
         own: Any = self
         own.timeout = IDLE if limit is None else limit
         own.keep_alive_conn_limit = None
+        own.max_request_header_size = MAX_HEADER_SIZE
         for attribute in native.keys() - {"max", "server_name"}:
             setattr(self, attribute, native[attribute])
         self._listener = listener
@@ -159,8 +162,27 @@ class PatientConnection(HTTPConnection):
         super().close()
 
 
+class StrictHeaderReader(HeaderReader):
+    """Refuses lines that are no fields, and fields that must not be repeated.
+
+    cheroot takes a name that ends with a space, and the last of two lengths or hosts.
+    """
+
+    def __call__(self, rfile: Any, hdict: Any = None) -> Any:
+        """Read header fields; raise `ValueError`, which cheroot answers with 400."""
+        lines = CheckedLines(rfile)
+        fields = SentFields() if hdict is None else hdict
+        cast("Any", super()).__call__(lines, fields)
+        names = [name for name, _ in fields.sent()]
+        if lines.objection or names.count("Host") > 1 or names.count("Content-Length") > 1:
+            raise ValueError(lines.objection or "a field that must not be is repeated")
+        return fields
+
+
 class PatientRequest(HTTPRequest):
     """A request that tells when it has arrived, and knows all its header fields."""
+
+    header_reader = StrictHeaderReader()
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)

@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -17,6 +18,7 @@ from turnout.handshake.redaction import redact
 from turnout_adapters.threaded_wsgi import ConnectionIsOver
 from turnout_adapters.werkzeug import READER
 from turnout_compat.asyncio_transport import tls_context
+from turnout_compat.http_head import CheckedLines
 from turnout_compat.listening import address_of_socket, listening
 from turnout_compat.threads_io import IoRuntime
 from turnout_compat.threads_serving import RunningRequests, cut, termination
@@ -113,20 +115,6 @@ class BodyReader(io.RawIOBase):
         return len(data)
 
 
-class HeadReader:
-    """Reads the lines of a head; Python's parser takes the end of the stream for an empty one."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self.has_ended = False
-
-    def readline(self, limit: int) -> bytes:
-        """Return one line."""
-        line: bytes = self._source.readline(limit)
-        self.has_ended = not line.endswith(b"\n")
-        return line
-
-
 class Acceptor(ThreadedWSGIServer):
     """Werkzeug's server on one bound socket; each connection has a thread."""
 
@@ -203,13 +191,31 @@ class TimedHandler(WSGIRequestHandler):
         super().handle_one_request()
 
     def parse_request(self) -> bool:
-        """Read the head of a request; one that is cut short is none."""
+        """Read the head of a request; answer one that is malformed, but not one that is cut short.
+
+        Python's parser takes much for a head (see `turnout_compat.gevent_head`), and the end of
+        the stream for the end of one.
+        """
         reader = self.rfile
-        self.rfile = head = HeadReader(reader)
+        self.rfile = lines = CheckedLines(reader)
         try:
-            return super().parse_request() and not head.has_ended
+            parsed = super().parse_request()
         finally:
             self.rfile = reader
+        if not parsed:
+            return False
+        objection = lines.objection or self._repeated()
+        if objection:
+            self.close_connection = True
+            if not lines.has_ended:
+                self.send_error(HTTPStatus.BAD_REQUEST, explain=objection)
+        return not objection
+
+    def _repeated(self) -> str:
+        for name in ("Host", "Content-Length"):
+            if len(self.headers.get_all(name, ())) > 1:
+                return f"{name} is there twice"
+        return ""
 
     def run_wsgi(self) -> None:
         """Answer a request that has arrived."""

@@ -10,48 +10,19 @@ Up to gevent 26.9.0, and what this does instead:
 
 from __future__ import annotations
 
-import re
 from http.client import HTTPException
-from typing import Any, Final, Protocol
+from typing import Any
 
 from gevent.pywsgi import headers_factory
 
+from turnout_compat.http_head import END_OF_HEAD, CheckedLines, Lines
+
 __all__ = ["strict_headers"]
-
-# RFC 9112 section 5, with the folded lines of section 5.2 that a server may unfold.
-FIELD_LINE: Final = re.compile(
-    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:|[ \t])[^\x00-\x08\x0a-\x1f\x7f]*\r?\n"
-)
-END_OF_HEAD: Final = (b"\r\n", b"\n")
-
-
-class Lines(Protocol):
-    """What the head is read from."""
-
-    def readline(self, limit: int = -1, /) -> bytes:
-        """Return the next line; an empty one at the end."""
-
-
-class _CheckedLines:
-    """Hands lines on and remembers the first that is wrong."""
-
-    def __init__(self, source: Lines) -> None:
-        self._source = source
-        self.objection = ""
-
-    def readline(self, limit: int = -1) -> bytes:
-        """Return the next line."""
-        line = self._source.readline(limit)
-        if not line:
-            self.objection = "the head is incomplete"
-        elif line not in END_OF_HEAD and not FIELD_LINE.fullmatch(line):
-            self.objection = self.objection or f"malformed line {line[:80]!r}"
-        return line
 
 
 def strict_headers(source: Lines, *args: Any) -> Any:
     """Return the fields as pywsgi has them; with a `status` that says what is wrong if it is."""
-    lines = _CheckedLines(source)
+    lines = CheckedLines(source)
     try:
         headers = headers_factory(lines, *args)
     except HTTPException as error:

@@ -56,6 +56,9 @@ def test_broadcast_to_compressed_connections(connect: Connect, colour: str, toke
     target = f"/{colour}/deflate/rooms/{token}"
     sender = connect(target)
     receivers = [connect(target, extensions=OFFER) for _ in range(2)]
+    for receiver in receivers:  # it belongs to the group once its handler answers
+        command(receiver, "facts")
+        receiver.read_message()
     for number in range(3):
         text = f"message {number} " * 100
         command(sender, "broadcast", room=token, text=text)
