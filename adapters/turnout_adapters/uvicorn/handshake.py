@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["careful"]
 
+WEBSOCKET = b"websocket"
+
 
 def careful(
     protocol: type[asyncio.Protocol], registry: WebSocketHandlerRegistry, *, checks: bool
@@ -46,6 +48,7 @@ class _Careful:
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     scope: Any
+    headers: list[tuple[bytes, bytes]]
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -79,6 +82,18 @@ class _Careful:
             self._expect_request()
         else:
             self.transport.close()
+
+    def _get_upgrade(self) -> bytes | None:
+        """Read both fields as lists over all their lines; uvicorn takes the last line for all."""
+        if self.checks:  # its implementations of WebSockets would not follow
+            return super()._get_upgrade()  # type: ignore[misc, no-any-return]  # uvicorn's
+        asks = b"upgrade" in self._members(b"connection")
+        protocols = self._members(b"upgrade") if asks else []
+        return WEBSOCKET if WEBSOCKET in protocols else next(iter(protocols), None)
+
+    def _members(self, name: bytes) -> list[bytes]:
+        lines = (value for field, value in self.headers if field == name)
+        return [member.strip().lower() for line in lines for member in line.split(b",")]
 
     def _should_upgrade(self) -> bool:
         self._request_arrived()

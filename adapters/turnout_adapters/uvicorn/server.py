@@ -85,6 +85,24 @@ class RegistryServer(uvicorn.Server):
             with listening(self._settings) as sockets:
                 await self._serve_on(sockets, asked)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections; uvicorn by itself has no limit for a peer that does not begin TLS."""
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"backlog": self.config.backlog, "ssl": self.config.ssl}
+        if self.config.ssl is not None:
+            limit = self._app.service.registry.options.handshake_timeout
+            options["ssl_handshake_timeout"] = limit
+        self.servers = [
+            await loop.create_server(self._make_protocol, sock=one, **options)
+            for one in sockets or ()
+        ]
+        self.started = True
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
     async def _serve_on(self, sockets: list[socket.socket], asked: asyncio.Event) -> None:
         await self.startup(sockets)
         ticking = asyncio.create_task(self.main_loop())
