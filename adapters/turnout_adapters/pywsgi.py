@@ -32,7 +32,7 @@ HANDLER = "turnout.pywsgi_handler"
 class PywsgiHandler(WSGIHandler):
     """A handler that can be found behind any middleware, and refuses what is no head of HTTP."""
 
-    MessageClass = staticmethod(strict_headers)
+    MessageClass = staticmethod(strict_headers)  # type: ignore[assignment]  # no method, but called
 
     def get_environ(self) -> Environ:
         """Return the environ of the request."""

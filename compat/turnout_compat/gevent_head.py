@@ -11,13 +11,15 @@ Up to gevent 26.9.0, and what this does instead:
 from __future__ import annotations
 
 from http.client import HTTPException
-from typing import Any
+from typing import Any, cast
 
-from gevent.pywsgi import headers_factory
+from gevent import pywsgi
 
 from turnout_compat.http_head import END_OF_HEAD, CheckedLines, Lines
 
 __all__ = ["strict_headers"]
+
+headers_factory: Any = cast("Any", pywsgi).headers_factory  # gevent's stubs leave it out
 
 
 def strict_headers(source: Lines, *args: Any) -> Any:
