@@ -148,6 +148,8 @@ class GuardedStream(WSStream):
 
     async def _receive(self, data: bytes) -> None:
         for one in self._input.receive(data):
+            if self._closed_by_peer:
+                return  # wsproto raises for what comes behind
             if isinstance(one, bytes):
                 self.connection.receive_data(one)
                 await self._handle_events()
