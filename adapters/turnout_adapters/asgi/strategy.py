@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from turnout.capabilities import Capabilities
 from turnout.errors import ConfigurationError
+from turnout.handshake.refusal import logged_refusal, refuse
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.asgi.connection import AsgiConnection
 from turnout_adapters.asgi.takeover import takeover_host
@@ -39,6 +40,9 @@ class AsgiStrategy(RequestUpgradeStrategy):
 
         A host that has turnout's own driver gives its connection away instead.
         """
+        if request.native["type"] != "websocket":
+            with logged_refusal(request, "the ASGI server"):
+                refuse(400, "The server takes this request for plain HTTP.")
         host = takeover_host(request.native)
         if host is not None:
             response.started = True

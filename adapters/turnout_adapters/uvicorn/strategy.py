@@ -74,7 +74,7 @@ class UvicornStandardStrategy(UvicornStrategy):
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
     ) -> None:
         """Take the connection over."""
-        if takeover_host(request.native) is None:
+        if request.native["type"] == "websocket" and takeover_host(request.native) is None:
             raise ConfigurationError(
                 "the standard strategy of uvicorn needs turnout's driver in uvicorn: run it with"
                 " --ws turnout_adapters.uvicorn:WebSocketProtocol"

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from tests.adapters.uvicorn.applications import Endpoints, starlette_application
-from tests.adapters.uvicorn.running import RunningUvicorn
+from tests.adapters.uvicorn.running import STANDARD, RunningUvicorn
 
 from turnout import Deflate, WebSocketHandlerRegistry, WebSocketOptions
 from turnout.testing.client import RawClient
@@ -118,3 +118,17 @@ def test_uvloop_of_turnouts_own(run: Run, endpoints: Endpoints) -> None:
     client.send_close()
     assert client.read_close() == (1000, "")
     client.expect_end()
+
+
+@pytest.mark.parametrize("implementation", [STANDARD, "wsproto"])
+def test_handshake_that_uvicorn_takes_for_http(
+    run: Run, endpoints: Endpoints, implementation: str
+) -> None:
+    app = mount(starlette_application(endpoints), make_registry())
+    client = run(app, ws=implementation).connect()
+    headers = (("Connection", "keep-alive"),)
+    response = client.handshake("/turnout/pieces", headers=headers)
+    assert (response.status, response.text) == (
+        400,
+        "The server takes this request for plain HTTP.",
+    )
