@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.utils import ClientDisconnected, get_client_addr
 
-from turnout.close import NORMAL, SERVER_ERROR, SERVICE_RESTARTED, CloseStatus
+from turnout.close import NO_CLOSE_FRAME, NORMAL, SERVER_ERROR, SERVICE_RESTARTED, CloseStatus
 from turnout.errors import ConnectionClosed
 from turnout.handshake.negotiated import response_headers
 from turnout.headers import Headers
@@ -38,7 +38,6 @@ __all__ = ["AsgiWebSocket"]
 log = logging.getLogger("uvicorn.error")
 
 PLAIN_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
-ABNORMAL: Final = 1006
 NOT_THE_APPLICATIONS: Final = frozenset(
     (
         "connection",
@@ -75,6 +74,7 @@ class AsgiWebSocket:
         self._decided = asyncio.Event()
         self._denial: tuple[int, Headers] | None = None
         self._session: WebSocketSession | None = None
+        self._inbox: CountedInbox | None = None
         self._closed = False
 
     def check(self) -> None:
@@ -130,17 +130,19 @@ class AsgiWebSocket:
 
     async def receive(self) -> Event:
         """Return the next event; `websocket.disconnect` again and again at the end."""
-        if self._session is None:
+        if self._inbox is None:
             event = await self._receive_before()
             if event is not None:
                 return event
+        assert self._inbox is not None
+        message = await self._inbox.next()
+        if type(message) is TextMessage:
+            return {"type": "websocket.receive", "text": message.payload}
+        if message is not None:
+            return {"type": "websocket.receive", "bytes": message.payload}
         assert self._session is not None
-        try:
-            message = await self._session.receive()
-        except ConnectionClosed as closed:
-            return _disconnect(closed.code, closed.reason)
-        kind = "text" if type(message) is TextMessage else "bytes"
-        return {"type": "websocket.receive", kind: message.payload}
+        status = self._session.close_status or NO_CLOSE_FRAME
+        return _disconnect(status.code, status.reason)
 
     async def _receive_before(self) -> Event | None:
         """Return what comes before a session; None when there is one."""
@@ -148,7 +150,7 @@ class AsgiWebSocket:
             self._connected = True
             return {"type": "websocket.connect"}
         await self._until_decided()
-        return None if self._session is not None else _disconnect(ABNORMAL)
+        return None if self._inbox is not None else _disconnect(NO_CLOSE_FRAME.code)
 
     async def _until_decided(self) -> None:
         """Wait for an answer of the application, or the client's going."""
@@ -217,9 +219,9 @@ class AsgiWebSocket:
         settings = self._settings
         name = get_client_addr(self._scope)  # type: ignore[arg-type]  # a scope of ours
         session = WebSocketSession(name, upgrade, connection, settings.runtime)
-        inbox = CountedInbox(connection, upgrade.options.receive_buffer, settings.runtime)
-        inbox.most = settings.max_queue
-        session.use(inbox, BlockingSession(session, settings.runtime))
+        self._inbox = CountedInbox(connection, upgrade.options.receive_buffer, settings.runtime)
+        self._inbox.most = settings.max_queue
+        session.use(self._inbox, BlockingSession(session, settings.runtime))
         connection.session = session
         self._session = session
         session.start()
