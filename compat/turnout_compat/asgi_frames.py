@@ -83,6 +83,7 @@ class GuardedInput:
         self.writing_paused = False
         self.failed = False
         self.closed = False
+        self.messages = 0
         self._guard: FrameGuard | None = None
         self._connection: Connection | None = None
         self._early = b""
@@ -116,6 +117,7 @@ class GuardedInput:
                     code, reason = control.code, control.reason
                     yield {"type": "turnout.closing", "code": code, "reason": reason}
                     return
+                self.messages += piece[1] and control is None
                 yield from self._pass_on(piece[0], control)
         except ProtocolError as error:
             self.failed = True

@@ -91,7 +91,9 @@ class UvicornSansioStrategy(UvicornStrategy):
 class UvicornWebsocketsStrategy(UvicornStrategy):
     """The legacy server of the package websockets, which uvicorn has deprecated."""
 
-    websocket_implementation: ClassVar[str] = "websockets"
+    websocket_implementation: ClassVar[str] = (
+        "turnout_compat.uvicorn_legacy_frames:GuardedLegacyProtocol"
+    )
 
 
 class UvicornWsprotoStrategy(UvicornStrategy):
