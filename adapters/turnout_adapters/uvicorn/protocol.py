@@ -170,6 +170,8 @@ class WebSocketProtocol(HttpExchange):
                 await self._response.send(refused.status, refused.headers, refused.body)
                 return
         await self._websocket.run(self._config.loaded_app)
+        if self._service is not None and not self.gone:
+            self.transport.abort()  # it failed after its 101, and nobody else will end it
 
     def _checks_by_itself(self) -> bool:
         """Tell whether the application is one of turnout's, and this request its own."""
@@ -206,6 +208,8 @@ class WebSocketProtocol(HttpExchange):
         """Write the 101 and give the transport to the driver; uvicorn's lists stay as they are."""
         self.log_answer("[accepted]")
         transport, early = self.switch(upgrade.response_headers)
+        assert self._response is not None
+        self._response.started = True  # nothing of HTTP comes any more
         connection = StandardConnection(
             AsyncioTransport(transport, self._scope),
             upgrade.options,

@@ -117,3 +117,16 @@ def test_client_goes_before_the_accept(run: Run) -> None:
     client.stream.close()
     assert seen.get(timeout=TIMEOUT)["code"] == 1006
     assert seen.get(timeout=TIMEOUT) == "ClientDisconnected"
+
+
+def test_one_task_receives_while_another_accepts(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        receiving = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": (await receiving)["text"]})
+
+    client = run(app, lifespan="off").connect("/")
+    client.send_text("hello")
+    assert client.read_text() == "hello"

@@ -12,7 +12,11 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from tests.adapters.uvicorn.applications import Endpoints, starlette_application
 from tests.adapters.uvicorn.running import STANDARD, RunningUvicorn
 
-from turnout import Deflate, WebSocketHandlerRegistry, WebSocketOptions
+from turnout import (
+    Deflate,
+    WebSocketHandlerRegistry,
+    WebSocketOptions,
+)
 from turnout.testing.client import RawClient
 from turnout.testing.frames import TEXT, encode_frame
 from turnout_adapters.asgi import mount
@@ -132,3 +136,14 @@ def test_handshake_that_uvicorn_takes_for_http(
         400,
         "The server takes this request for plain HTTP.",
     )
+
+
+def test_failure_after_the_101_cuts_the_connection(
+    run: Run, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*arguments: Any) -> None:
+        raise RuntimeError("after the 101")
+
+    app = mount(starlette_application(endpoints), make_registry())
+    monkeypatch.setattr(app.service, "run_session", fail)
+    run(app).connect("/turnout/ping").expect_end()
