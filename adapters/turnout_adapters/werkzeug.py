@@ -23,6 +23,7 @@ from turnout_adapters.threaded_wsgi import (
     ThreadedWsgiStrategy,
     read_early,
 )
+from turnout_compat.native_settings import check_native_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,14 @@ __all__ = ["WerkzeugApplication", "WerkzeugStrategy", "mount"]
 
 READER = "turnout.werkzeug_reader"
 """Where our own server leaves the reader of the connection; Werkzeug's is `wsgi.input`."""
-KEYWORDS = ("passthrough_errors", "request_handler")
+SETTINGS = frozenset({"passthrough_errors", "request_handler"})
+REPLACED = {
+    "app": "the registry",
+    "fd": "host and port, or unix, of ServerSettings",
+    "processes": "nothing: sessions are found in their own process only",
+    "ssl_context": "tls_cert and tls_key of ServerSettings",
+    "threaded": "nothing: each connection has a thread",
+}
 
 
 class WerkzeugRequest(ThreadedWsgiRequest):
@@ -82,15 +90,12 @@ class WerkzeugStrategy(ThreadedWsgiStrategy):
 
     def configure(self, **native: Any) -> Self:
         """Set what only this server has; see the class."""
-        for name, value in native.items():
-            if name not in KEYWORDS:
-                raise ConfigurationError(
-                    f"the engine {self.name!r} has no {name!r}; it has {', '.join(KEYWORDS)}"
-                )
-            if name == "request_handler" and not _is_handler_class(value):
-                raise ConfigurationError(
-                    f"request_handler takes a subclass of WSGIRequestHandler, not {value!r}"
-                )
+        check_native_settings(self.name, native, SETTINGS, REPLACED)
+        handler = native.get("request_handler", WSGIRequestHandler)
+        if not isinstance(handler, type) or not issubclass(handler, WSGIRequestHandler):
+            raise ConfigurationError(
+                f"request_handler takes a subclass of WSGIRequestHandler, not {handler!r}"
+            )
         self.native_settings.update(native)
         return self
 
@@ -109,10 +114,6 @@ class WerkzeugStrategy(ThreadedWsgiStrategy):
         from turnout_adapters.werkzeug_server import serve
 
         serve(self.application(registry), settings, self.native_settings)
-
-
-def _is_handler_class(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, WSGIRequestHandler)
 
 
 class WerkzeugApplication(ThreadedWsgiApplication):

@@ -263,7 +263,7 @@ def test_a_session_that_begins_while_the_server_drains_ends_at_once(colour: str)
 
 
 def test_draining_from_any_thread_closes_everyone() -> None:
-    handlers = [Driven(echo), Plain(plain_echo), Driven(echo)]
+    handlers: list[Any] = [Driven(echo), Plain(plain_echo), Driven(echo)]
     with hosted() as server:
         clients = [server.connect(one) for one in handlers[:2]]
         clients.append(server.connect(handlers[2], async_runtime="asyncio"))
