@@ -16,6 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.packaging.conftest import Installation
 
+pytestmark = pytest.mark.timeout(400)  # the first of them installs everything
+
 THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 
 
@@ -51,10 +53,14 @@ def test_it_is_listed(run: Callable[..., str]) -> None:
     assert "pocket" in json.dumps(engines)
 
 
-@pytest.mark.timeout(400)
 def test_it_passes_the_conformance_suite_by_one_import(run: Callable[..., str]) -> None:
     printed = run("pytest", "-q", "test_conformance.py")
     passed = re.search(r"(\d+) passed", printed)
     assert passed is not None
     assert int(passed[1]) > 400
     assert "failed" not in printed
+
+
+def test_its_author_reads_that_it_conforms(run: Callable[..., str]) -> None:
+    printed = run("turnout.cli", "conformance", "pocket", "--only", "PINGS", "--html", "page.html")
+    assert "pocket conforms: " in printed.splitlines()[-1]

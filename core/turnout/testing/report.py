@@ -153,4 +153,4 @@ class Report:
 
 
 def _summary(outcomes: set[Outcome]) -> Outcome:
-    return next((outcome for outcome in WORST_FIRST if outcome in outcomes), "not run")
+    return min(outcomes, key=WORST_FIRST.index, default="not run")

@@ -48,10 +48,12 @@ class StartError(Unmet):
         said = stderr.strip().splitlines()[-1:]
         what = " and the words ".join([describe_exit(returncode), *map(repr, said)])
         super().__init__("the server to start and to say where it listens", what)
-        self.args = (f"the server did not start ({returncode}): {stdout}{stderr}",)
         self.returncode = returncode
         self.stdout = stdout
         self.stderr = stderr
+
+    def __str__(self) -> str:
+        return f"the server did not start ({self.returncode}): {self.stdout}{self.stderr}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

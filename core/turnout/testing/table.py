@@ -37,7 +37,7 @@ from turnout.testing.rows import Row
 
 __all__ = ["main", "render_summary", "render_table"]
 
-REGIONS = ("compatibility table", "compatibility summary")
+TABLE, SUMMARY = "compatibility table", "compatibility summary"
 MADE_BY = "python -m turnout.testing.table"
 PAGE = "docs/reference/compatibility.md"
 MARKS = {"passed": "✓", "failed": "✗", "not run": "?"}
@@ -154,15 +154,15 @@ def main(words: Sequence[str] | None = None) -> int:
     if not paths:
         parser.error("no report is there: run the conformance suite first")
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    texts = dict(zip(REGIONS, (render_table(reports), render_summary(reports)), strict=True))
+    texts = {TABLE: render_table(reports), SUMMARY: render_summary(reports)}
     for page in arguments.into:
         old = page.read_text(encoding="utf-8") if page.exists() else ""
         new = insert(old, texts, MADE_BY)
         if new is None:
-            parser.error(f"{page} has no line <!-- {REGIONS[0]}: begin -->, nor of the summary")
+            parser.error(f"{page} has no line <!-- {TABLE}: begin -->, nor of the summary")
         page.write_text(new, encoding="utf-8")
     if not arguments.into:
-        print(texts[REGIONS[0]], end="")  # noqa: T201  # that is what was asked for
+        print(texts[TABLE], end="")  # noqa: T201  # that is what was asked for
     return 0
 
 
