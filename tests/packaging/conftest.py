@@ -27,7 +27,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(directory),
         str(ROOT),
     ]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=180)
     return directory
 
 
@@ -64,7 +64,7 @@ class Installation:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=120,
+            timeout=180,
         )
         assert done.returncode == 0, f"{program} {arguments} ended so:\n{done.stdout}"
         return done.stdout
