@@ -19,10 +19,11 @@ class Headers(Mapping[str, str]):
     `get_all` keeps them apart (Set-Cookie must not be joined).
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_grouped")
 
     def __init__(self, fields: HeadersLike = ()) -> None:
         self._fields: list[tuple[str, str]] = []
+        self._grouped: dict[str, list[str]] | None = None
         for name, value in _pairs(fields):
             self.add(name, value)
 
@@ -37,6 +38,7 @@ class Headers(Mapping[str, str]):
         """Append a field, keeping those of the same name; raise `ValueError` on illegal bytes."""
         _check(name, value)
         self._fields.append((name, value.strip(" \t")))
+        self._grouped = None
 
     def check(self) -> None:
         """Raise `ValueError` on illegal bytes; a field that came by `trusted` may have some."""
@@ -52,6 +54,7 @@ class Headers(Mapping[str, str]):
         """Drop every field of that name, if there is one."""
         lowered = name.lower()
         self._fields = [field for field in self._fields if field[0].lower() != lowered]
+        self._grouped = None
 
     def extend(self, fields: HeadersLike) -> None:
         """Append several fields."""
@@ -60,8 +63,7 @@ class Headers(Mapping[str, str]):
 
     def get_all(self, name: str) -> list[str]:
         """Return the value of every field of that name, in order."""
-        lowered = name.lower()
-        return [value for key, value in self._fields if key.lower() == lowered]
+        return list(self._by_name().get(name.lower(), ()))
 
     def get_list(self, name: str) -> list[str]:
         """Return the members of a comma-separated field, trimmed, over all its lines."""
@@ -76,13 +78,13 @@ class Headers(Mapping[str, str]):
         return Headers.trusted(self._fields)
 
     def __getitem__(self, name: str) -> str:
-        values = self.get_all(name)
-        if not values:
+        values = self._by_name().get(name.lower())
+        if values is None:
             raise KeyError(name)
         return ", ".join(values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and any(k.lower() == name.lower() for k, _ in self._fields)
+        return isinstance(name, str) and name.lower() in self._by_name()
 
     def __iter__(self) -> Iterator[str]:
         seen: set[str] = set()
@@ -92,7 +94,7 @@ class Headers(Mapping[str, str]):
                 yield key
 
     def __len__(self) -> int:
-        return len({key.lower() for key, _ in self._fields})
+        return len(self._by_name())
 
     def __eq__(self, other: object) -> bool:
         """Compare without regard to the case of names and to the order of different ones."""
@@ -107,7 +109,12 @@ class Headers(Mapping[str, str]):
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 
     def _by_name(self) -> dict[str, list[str]]:
-        return {name.lower(): self.get_all(name) for name in self}
+        """Return the values by names in lower case; a handshake looks up a dozen of them."""
+        if self._grouped is None:
+            self._grouped = {}
+            for name, value in self._fields:
+                self._grouped.setdefault(name.lower(), []).append(value)
+        return self._grouped
 
     def __copy__(self) -> Headers:
         return self.copy()
