@@ -27,6 +27,8 @@ __all__ = [
 
 JsonReport: TypeAlias = dict[str, Any]
 
+MOST_CAUSES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class FailedRule:
@@ -159,14 +161,27 @@ def _failure_of(test: dict[str, Any]) -> dict[str, Any]:
 
 
 def causes(report: JsonReport) -> list[Cause]:
-    """Return the errors that the server has logged in more than one failed test, most first."""
-    found = Counter(
-        (one["error"], one["file"], one["line"], one["function"])
+    """Return the errors that the server has logged in more than one failed test, most first.
+
+    Errors of one kind from one line are one, told in the words of the first.
+    """
+    logged = [
+        one
         for row in report["rows"].values()
         for test in row["tests"].values()
         if test["outcome"] == "failed" and (one := test["failure"]["logged"]) is not None
-    )
-    return [Cause(*logged, number) for logged, number in found.most_common() if number > 1]
+    ]
+    first = {_origin(one): one for one in reversed(logged)}
+    found = Counter(map(_origin, logged))
+    return [
+        Cause(**first[origin], failures=number)
+        for origin, number in found.most_common(MOST_CAUSES)
+        if number > 1
+    ]
+
+
+def _origin(logged: dict[str, Any]) -> tuple[str, str, int]:
+    return logged["error"].partition(":")[0], logged["file"], logged["line"]
 
 
 def fold(conversation: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -109,9 +109,20 @@ def read_response(stream: ByteStream, *, head_only: bool = False) -> HttpRespons
     headers = Headers.trusted(_split_field(line) for line in lines)
     no_body = head_only or status in ("101", "204", "304")
     stream.wanted = "the body of the response"
-    response = HttpResponse(int(status), headers, b"" if no_body else _read_body(stream, headers))
-    stream.note(response)
-    return response
+    stream.note(note := _Note(HttpResponse(int(status), headers)))
+    body = b"" if no_body else _read_body(stream, headers)
+    note.response = HttpResponse(int(status), headers, body)
+    return note.response
+
+
+class _Note:
+    """A response in a conversation: entered when its head has come, told with its body."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        self.response = response
+
+    def __str__(self) -> str:
+        return str(self.response)
 
 
 class NotHttpError(Unmet, ValueError):
