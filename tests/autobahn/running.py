@@ -77,7 +77,7 @@ def run_engine(engine: Engine, cases: Cases, folder: Path) -> Results:
     description = describe_engine(*engine.choice)
 
     def is_expected(case: str, verdict: str) -> bool:
-        return verdict in expected(engine.name, case)
+        return verdict == expected(engine.name, case)
 
     with Server(_command(engine)) as server:
         found = cases.run(int(server.address[1]), folder, is_expected)

@@ -51,8 +51,8 @@ def _row(label: str, results: Results) -> list[str]:
 def _reason(deviation: Deviation, present: set[str]) -> str:
     """Return what some of the engines do; what all do is said on the page."""
     engines = ", ".join(one for one in deviation.engines if one in present)
-    verdict = " or ".join(deviation.verdicts)
-    return f"{engines}: {verdict} {', '.join(deviation.cases)}, because {deviation.reason}"
+    cases = ", ".join(deviation.cases)
+    return f"{engines}: {deviation.verdict} {cases}, because {deviation.reason}"
 
 
 def _cases(results: Results) -> str:

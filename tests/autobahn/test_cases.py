@@ -19,9 +19,9 @@ def test_every_case_ends_as_expected(engine_name: str, fuzz: Fuzz, cases: Cases)
     found = fuzz(engine_name).cases
     assert len(found) == cases.count
     differences = [
-        f"{case}: {verdict}, expected {' or '.join(expected(engine_name, case))}"
+        f"{case}: {verdict}, expected {expected(engine_name, case)}"
         for case, verdict in found.items()
-        if verdict not in expected(engine_name, case)
+        if verdict != expected(engine_name, case)
     ]
     assert not differences, "\n".join(differences)
 
@@ -38,6 +38,5 @@ def test_every_engine_that_comes_with_turnout_is_listed() -> None:
 
 @pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda one: one.cases[0])
 def test_a_deviation_is_of_a_known_kind_and_engine(deviation: Deviation) -> None:
-    assert {*deviation.verdicts} <= {*VERDICTS}
-    assert deviation.verdicts != ("OK",)
+    assert deviation.verdict in VERDICTS[1:]
     assert {*deviation.engines} <= {"*", *ENGINES}
