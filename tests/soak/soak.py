@@ -28,6 +28,8 @@ ANSWERING = 60.0
 """Seconds for the server to answer a request in the middle of the storm."""
 ENDING = 60.0
 """Seconds for the server to end after SIGTERM, when nobody is connected."""
+OTHER_THREADS = 20
+"""Threads of a pool that answer requests, or were about to end, when most sessions were counted."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -79,13 +81,14 @@ class Soak:
         with tempfile.TemporaryDirectory(prefix="turnout-soak-") as temporary:
             folder = self.folder or Path(temporary)
             with Server(self._command(folder / "journal")) as server:
-                self._blow(server, folder, result)
-                stopped = server.stop(timeout=ENDING)
-            try:
-                stopped.check()
-            except AssertionError as error:
-                result.failures.append(f"the server's end: {error}")
-            self._judge(folder, result)
+                try:
+                    self._blow(server, folder, result)
+                    server.stop(timeout=ENDING).check()
+                except (OSError, http.client.HTTPException, AssertionError) as error:
+                    result.failures.append(f"the server itself: {error!r}")
+            result.failures += tracebacks(server.log)
+            if result.after:
+                self._judge(folder, result)
         return result
 
     def _command(self, journal: Path) -> ServerCommand:
@@ -108,7 +111,8 @@ class Soak:
             return not seen["violations"]  # there is nothing left to be proved
 
         storm.blow(self.seconds, goes_on)
-        result.after = figures.settled(result.before)
+        pooled = self._pooled_threads(result)
+        result.after = figures.settled(result.before, pooled)
         result.processes_killed, result.processes_stopped = storm.killed, storm.stopped
 
     def _judge(self, folder: Path, result: SoakResult) -> None:
@@ -118,7 +122,21 @@ class Soak:
         result.ends = dict(record.ends.most_common())
         result.never_opened = dict(record.never_opened.most_common())
         result.failures += violations(journal, record)
-        result.failures += differences(result.before, result.after)
+        result.failures += differences(result.before, result.after, self._pooled_threads(result))
+
+    def _pooled_threads(self, result: SoakResult) -> int:
+        """Return how many threads a pool may have made: one for each session at a time."""
+        if plugins.load(self.engine, self.strategy).runtime != "threads":
+            return 0
+        return result.most_sessions + OTHER_THREADS
+
+
+def tracebacks(log: str) -> list[str]:
+    """Return the last line of every traceback in a server's log."""
+    _, *each = log.split("Traceback (most recent call last):\n")
+    lines = (one.splitlines() for one in each)
+    raised = (next((line for line in one if not line.startswith(" ")), "") for one in lines)
+    return [f"in the server's log: {line}" for line in raised]
 
 
 class Figures:
@@ -132,29 +150,35 @@ class Figures:
         """Return them as they are."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWERING)
         try:
-            connection.request("GET", "/figures?collect" if collect else "/figures")
+            # Else some servers keep the connection for a while, and find it among their figures.
+            closing = {"Connection": "close"}
+            connection.request("GET", f"/figures{'?collect' * collect}", headers=closing)
             figures: dict[str, int] = json.loads(connection.getresponse().read())
         finally:
             connection.close()
         return figures
 
-    def settled(self, wanted: dict[str, int]) -> dict[str, int]:
+    def settled(self, wanted: dict[str, int], pooled_threads: int = 0) -> dict[str, int]:
         """Return them once no session is left and all is as `wanted`; the last ones if never."""
         deadline = time.monotonic() + self._settling
         last: dict[str, int] = {}
         while time.monotonic() < deadline:
             figures = self.now(collect=True)
-            if figures["sessions"] == 0 and self._at_rest(last, figures, wanted):
+            if figures["sessions"] == 0 and self._at_rest(last, figures, wanted, pooled_threads):
                 return figures
             last = figures
             threading.Event().wait(1.0)
         return last
 
     def _at_rest(
-        self, last: dict[str, int], figures: dict[str, int], wanted: dict[str, int]
+        self,
+        last: dict[str, int],
+        figures: dict[str, int],
+        wanted: dict[str, int],
+        pooled_threads: int,
     ) -> bool:
         """Without anything wanted, rest is when nothing falls any more."""
         if wanted:
-            return not differences(wanted, figures)
+            return not differences(wanted, figures, pooled_threads)
         counted = ("descriptors", "threads", "tasks", "greenlets")
         return bool(last) and all(figures[name] >= last[name] for name in counted)

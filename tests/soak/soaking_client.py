@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
+from math import ceil
 
 from tests.soak.conversation import request
 from websockets.client import ClientProtocol
@@ -59,6 +61,7 @@ class SoakingClient(asyncio.Protocol):
         self._failure: str | None = None
         self.acknowledged = 0
         self.lost = False
+        self.was_reset = False
 
     # asyncio's calls
 
@@ -79,6 +82,7 @@ class SoakingClient(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        self.was_reset = exc is not None
         self._wake()
 
     # What the storm does
@@ -193,12 +197,15 @@ class SoakingClient(asyncio.Protocol):
                 self.transport.write_eof()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        if holds():
-            return
-        async with asyncio.timeout(self._patience):
-            while not holds():
-                self._changed = self._loop.create_future()
-                await self._changed
+        # Second by second: a process that was stopped meanwhile has lost one of them, not all.
+        for _ in range(ceil(self._patience)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    while not holds():
+                        self._changed = self._loop.create_future()
+                        await self._changed
+                    return
+        raise TimeoutError
 
     def _wake(self) -> None:
         if self._changed is not None and not self._changed.done():
