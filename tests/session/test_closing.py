@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.session.manual import ManualConnection, ManualRuntime
 
 from turnout import (
+    Capabilities,
     CloseStatus,
     ConnectionClosed,
     Headers,
@@ -31,6 +33,7 @@ from turnout.handlers.traits import prepare
 from turnout.session.closing import ANSWER_TIME
 
 CLOSE_TIMEOUT = 10.0
+ManualStrategy = SimpleNamespace(name="manual", capabilities=Capabilities())
 VIOLATION = CloseStatus(1009)
 
 
@@ -51,7 +54,7 @@ def make_session(
         response_headers=[],
         handler=prepare(WebSocketHandler(), lambda handler: handler),
         options=WebSocketOptions(close_timeout=CLOSE_TIMEOUT, **options),
-        service=cast("Any", None),
+        service=cast("Any", SimpleNamespace(strategy=ManualStrategy)),
     )
     session = WebSocketSession("id", upgrade, connection, runtime)
     connection.session = session

@@ -77,6 +77,8 @@ class AsgiConnection(Connection):
         elif self._frames is not None:
             kind = "ping" if isinstance(message, PingMessage) else "pong"
             self._post({"type": f"turnout.{kind}", "payload": message.payload})
+        else:
+            self.heard = True  # a ping that cannot be sent proves nothing against the peer
 
     def send_close(self, status: CloseStatus) -> None:
         """Let the host send its close frame; ASGI knows none without a code."""

@@ -30,7 +30,20 @@ class AsgiStrategy(RequestUpgradeStrategy):
     name: ClassVar[str] = "asgi"
     runtime: ClassVar[str] = "asyncio"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        deflate=False, partial_messages=False, partial_send=False, ping_round_trip=False
+        deflate=False,
+        partial_messages=False,
+        partial_send=False,
+        ping_round_trip=False,
+        early_bytes=False,
+        bounded_heads=False,
+        handshake_checks=False,
+        plain_refusals=False,
+        accept_headers=False,
+        control_frames=False,
+        violation_codes=False,
+        early_limits=False,
+        close_details=False,
+        unsupported_options=frozenset({"ping_interval", "ping_timeout"}),
     )
 
     async def upgrade(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+MAX_HEAD_SIZE = 64 * 1024
 LONGEST_TIMEOUT = 2**31
 """Milliseconds for a request that may take as long as it likes."""
 
@@ -67,7 +68,7 @@ def _native_settings(
     timeout = options.handshake_timeout
     head = LONGEST_TIMEOUT if timeout is None else max(1, round(timeout * 1000))
     defaults: dict[str, Any] = {
-        "http1_settings": HTTP1Settings(header_read_timeout=head),
+        "http1_settings": HTTP1Settings(header_read_timeout=head, max_buffer_size=MAX_HEAD_SIZE),
         "ssl_cert": settings.tls_cert,
         "ssl_key": settings.tls_key or settings.tls_cert,
         "log_enabled": False,  # whose program it is sets up its logging

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from granian.server.embed import Server
 
+from turnout.capabilities import Capabilities
 from turnout_adapters.asgi.strategy import AsgiStrategy
 from turnout_compat.granian_sockets import cut
 from turnout_compat.native_settings import check_native_settings
@@ -45,6 +47,12 @@ class GranianStrategy(AsgiStrategy):
 
     name: ClassVar[str] = "granian"
     distribution: ClassVar[str | None] = "granian"
+    capabilities: ClassVar[Capabilities] = replace(
+        AsgiStrategy.capabilities,
+        early_bytes=True,
+        bounded_heads=True,
+        unsupported_options=AsgiStrategy.capabilities.unsupported_options | {"handshake_timeout"},
+    )
 
     def __init__(self) -> None:
         self.native_settings: dict[str, Any] = {}

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from turnout.close import CloseStatus
+from turnout.errors import UsageError
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.session.blocking import BlockingSession, check_iterable
 from turnout.session.closing import Closing
@@ -237,8 +238,10 @@ class WebSocketSession:
         """Send a ping and wait for its pong; return the round trip in seconds.
 
         Raises `ConnectionClosed` when the connection ends first, and `UsageError` for a payload
-        whose pong is still awaited; the default is a random one.
+        whose pong is still awaited, or where the engine measures none; the default payload is a
+        random one.
         """
+        self._require("ping_round_trip")
         message, pending = self._pings.begin(payload)
         try:
             await self._outbox.send(message)
@@ -247,8 +250,17 @@ class WebSocketSession:
             self._pings.forget(pending)
 
     async def pong(self, payload: bytes = b"") -> None:
-        """Send an unsolicited pong, a heartbeat that needs no answer (RFC 6455 section 5.5.3)."""
+        """Send an unsolicited pong, a heartbeat that needs no answer (RFC 6455 section 5.5.3).
+
+        Raises `UsageError` where the engine leaves control frames to nobody.
+        """
+        self._require("control_frames")
         await self._outbox.send(PongMessage(payload))
+
+    def _require(self, capability: str) -> None:
+        strategy = self._upgrade.service.strategy
+        if self.is_open and not strategy.capabilities.has(capability):
+            raise UsageError(f"the engine {strategy.name!r} declares {capability} away")
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection after what is being sent; return when it is closed.

@@ -34,6 +34,7 @@ def test_both_sides_close_at_once(
     assert (event["code"], event["reason"], event["state"]) == (4001, "beside", "closed")
 
 
+@requires("close_details")
 @both_colours
 @rule(Row.CLOSE, "told to close and closed in one segment: one close frame, one status")
 def test_closed_in_the_segment_that_tells_to_close(
@@ -49,6 +50,7 @@ def test_closed_in_the_segment_that_tells_to_close(
     assert (event["code"], event["reason"], event["state"]) == (*status, "closed")
 
 
+@requires("violation_codes")
 @both_colours
 @rule(Row.CLOSE, "a close frame within a fragmented message is answered; the message is dropped")
 def test_close_within_a_fragmented_message(
@@ -73,6 +75,7 @@ def test_close_between_pieces(connect: Connect, colour: str) -> None:
     assert client.close(4000)[0] == 4000
 
 
+@requires("close_details")
 @both_colours
 @rule(Row.CLOSE, "the peer's close frame is answered though much is unsent, and what waits dropped")
 def test_close_by_the_peer_with_unsent_data(
@@ -160,6 +163,7 @@ def test_data_before_the_answer_to_a_close(
     assert not server.events.of(token, "noted")
 
 
+@requires("close_details")
 @both_colours
 @pytest.mark.parametrize("size", [1, 6, 8], ids=lambda size: f"{size} bytes")
 @pytest.mark.parametrize("end", ["shut_down_writing", "vanish"])

@@ -6,7 +6,7 @@ import pytest
 
 from turnout.testing.client import Connect
 from turnout.testing.commands import ask, command
-from turnout.testing.marks import both_colours, rule
+from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
@@ -39,6 +39,7 @@ def test_close_returns(server: Server, connect: Connect, colour: str, token: str
     assert (event["code"], event["reason"], event["state"]) == (4001, "bye", "closed")
 
 
+@requires("close_details")
 @both_colours
 @pytest.mark.parametrize(
     ("code", "reason"), [(1000, ""), (4321, REASON), (3999, LONGEST_REASON), (1012, "restart")]

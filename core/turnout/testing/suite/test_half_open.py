@@ -8,7 +8,7 @@ from turnout.testing.bystander import undisturbed
 from turnout.testing.client import Connect
 from turnout.testing.commands import command
 from turnout.testing.frames import BINARY, CLOSE, TEXT, close_payload, encode_frame
-from turnout.testing.marks import both_colours, rule
+from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
@@ -87,6 +87,7 @@ def test_end_behind_the_close(server: Server, connect: Connect, colour: str, tok
     assert server.events.wait_for(token, "closed")[0]["code"] == 4000
 
 
+@requires("close_details")
 @both_colours
 @rule(Row.VANISHED, "a peer that ends its direction while it is sent to has gone: 1006, once")
 def test_end_while_the_server_sends(
@@ -100,6 +101,7 @@ def test_end_while_the_server_sends(
     client.stream.read_to_end()
 
 
+@requires("close_details")
 @both_colours
 @rule(Row.VANISHED, "messages whole before the peer's end are handled, the torn one is not")
 def test_end_within_a_message(server: Server, connect: Connect, colour: str, token: str) -> None:
@@ -111,6 +113,7 @@ def test_end_within_a_message(server: Server, connect: Connect, colour: str, tok
     assert len(server.events.of(token, "noted")) == 1
 
 
+@requires("close_details")
 @both_colours
 @rule(Row.VANISHED, "a reset in the middle of a message → 1006, once, and the message is dropped")
 def test_reset_within_a_message(server: Server, connect: Connect, colour: str, token: str) -> None:

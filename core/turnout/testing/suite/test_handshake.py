@@ -95,6 +95,7 @@ def test_handler_added_while_serving(connect: Connect, colour: str, token: str) 
     assert client.read_text() == "hello"
 
 
+@requires("handshake_checks")
 @rule(Row.ACCEPT, "a refused handshake leaves the connection usable for another request")
 def test_second_try_on_one_connection(connect: Connect) -> None:
     client = connect()
@@ -128,6 +129,7 @@ def test_frames_sent_with_the_request(connect: Connect, colour: str) -> None:
     assert client.read_text() == "bird"
 
 
+@requires("handshake_checks")
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"])
 @rule(Row.METHOD, "a method other than GET → 405 with Allow (RFC 9110 §15.5.6)")
 def test_method(connect: Connect, method: str) -> None:
@@ -152,12 +154,14 @@ def test_connection_header(connect: Connect, connection: str | None) -> None:
     assert_plain_refusal(connect().handshake("/async/echo", connection=connection), 400)
 
 
+@requires("handshake_checks")
 @pytest.mark.parametrize("key", [None, *WRONG_KEYS.values()], ids=["missing", *WRONG_KEYS])
 @rule(Row.HEADERS, "Sec-WebSocket-Key missing or not 16 bytes of base64 → 400 (RFC 6455 §4.2.1)")
 def test_key(connect: Connect, key: str | None) -> None:
     assert_plain_refusal(connect().handshake("/async/echo", key=key), 400)
 
 
+@requires("handshake_checks")
 @rule(Row.HEADERS, "two Sec-WebSocket-Key headers → 400 (RFC 6455 §11.3.1)")
 def test_two_keys(connect: Connect) -> None:
     headers = (("Sec-WebSocket-Key", base64.b64encode(bytes(16)).decode()),)
@@ -171,11 +175,13 @@ def test_handshake_with_a_body(connect: Connect) -> None:
     assert_plain_refusal(client.request(request.encode() + b"hello"), 400)
 
 
+@requires("handshake_checks")
 @rule(Row.HEADERS, "HTTP/1.0 cannot upgrade → 400 (RFC 6455 §4.2.1)")
 def test_http_1_0(connect: Connect) -> None:
     assert connect().handshake("/async/echo", http_version="HTTP/1.0").status == 400
 
 
+@requires("handshake_checks")
 @pytest.mark.parametrize("version", [None, "0", "8", "12", "14", "013", "13, 8"])
 @rule(Row.VERSION, "another version than 13 → 426, Sec-WebSocket-Version: 13 (RFC 6455 §4.4)")
 def test_version(connect: Connect, version: str | None) -> None:
@@ -184,6 +190,7 @@ def test_version(connect: Connect, version: str | None) -> None:
     assert response.headers["Sec-WebSocket-Version"] == "13"
 
 
+@requires("handshake_checks")
 @pytest.mark.parametrize(("first", "second"), NEIGHBOURS, ids=["-".join(n) for n in NEIGHBOURS])
 @rule(Row.HEADERS, "the first check that fails answers: method, headers, key, version, origin")
 def test_order_of_checks(connect: Connect, first: str, second: str) -> None:
@@ -194,6 +201,7 @@ def test_order_of_checks(connect: Connect, first: str, second: str) -> None:
     assert both.body != connect().handshake("/async/echo", **BROKEN[second]).body
 
 
+@requires("handshake_checks")
 @both_colours
 @rule(Row.REFUSAL, "no interceptor runs for a handshake that a check refuses")
 def test_checks_come_before_interceptors(

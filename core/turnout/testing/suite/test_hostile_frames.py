@@ -37,6 +37,7 @@ NOT_SHORTEST = {
 }
 
 
+@requires("violation_codes")
 @both_colours
 @pytest.mark.parametrize("start", FIRST_BYTES.values(), ids=FIRST_BYTES)
 @rule(Row.VIOLATION, "a violation that two bytes show → 1002 at once: no more is waited for")
@@ -47,6 +48,7 @@ def test_violation_in_the_first_bytes(connect: Connect, colour: str, start: byte
         client.expect_failure(1002)
 
 
+@requires("violation_codes", "early_limits")
 @both_colours
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("length", LENGTHS.values(), ids=LENGTHS)
@@ -58,6 +60,7 @@ def test_length_of_2_to_the_63(connect: Connect, colour: str, opcode: int, lengt
         client.expect_failure(1002)
 
 
+@requires("violation_codes")
 @both_colours
 @pytest.mark.parametrize("first", [0x81, 0x82, 0x80], ids=["text", "binary", "continuation"])
 @pytest.mark.parametrize("length", NOT_SHORTEST.values(), ids=NOT_SHORTEST)
@@ -126,6 +129,7 @@ WITHIN = [
 ]
 
 
+@requires("violation_codes")
 @both_colours
 @pytest.mark.parametrize("send", WITHIN, ids=lambda send: send.__name__.removeprefix("send_"))
 @rule(Row.VIOLATION, "a violation within a fragmented message → 1002; the message is dropped")
@@ -140,6 +144,7 @@ def test_violation_within_a_message(
     assert server.events.wait_for(token, "closed")[0]["code"] == 1002
 
 
+@requires("violation_codes")
 @both_colours
 @rule(Row.VIOLATION, "what follows a violation is not handled, a close frame neither")
 def test_frames_behind_a_violation(
@@ -154,6 +159,7 @@ def test_frames_behind_a_violation(
     assert not server.events.of(token, "noted")
 
 
+@requires("violation_codes")
 @both_colours
 @rule(Row.VIOLATION, "a peer that sends on without reading can still read the 1002")
 def test_violation_of_a_peer_that_sends_on(connect: Connect, colour: str) -> None:
@@ -163,6 +169,7 @@ def test_violation_of_a_peer_that_sends_on(connect: Connect, colour: str) -> Non
         client.expect_failure(1002)
 
 
+@requires("early_limits")
 @both_colours
 @rule(Row.LIMITS, "a peer that sends all of a 20 MiB message can still read the 1009")
 def test_oversized_message_that_is_sent_whole(connect: Connect, colour: str) -> None:

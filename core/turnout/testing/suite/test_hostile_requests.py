@@ -101,6 +101,7 @@ def test_malformed_header(connect: Connect, line: bytes) -> None:
             assert response is None or response.status == 400
 
 
+@requires("handshake_checks")
 @rule(Row.HEADERS, "no Host → 400 (RFC 6455 §4.2.1)")
 def test_missing_host(connect: Connect) -> None:
     assert connect().request(head(without="Host")).status == 400
@@ -146,6 +147,7 @@ def test_two_versions(connect: Connect) -> None:
     assert connect().handshake("/async/echo", headers=headers).status == 426
 
 
+@requires("handshake_checks")
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "PATCH", "BREW"])
 @rule(Row.METHOD, "a method that HTTP knows little of, or nothing → 405, 400 or 501; never 101")
 def test_strange_method(connect: Connect, method: str) -> None:

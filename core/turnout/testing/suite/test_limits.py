@@ -43,6 +43,7 @@ def test_limit_counts_bytes(connect: Connect, colour: str) -> None:
     client.expect_failure(1009)
 
 
+@requires("early_limits")
 @both_colours
 @pytest.mark.parametrize("declared", [TEXT_LIMIT + 1, 70_000, 1 << 40, (1 << 63) - 1])
 @rule(Row.LIMITS, "a declared length over the limit → 1009 at once, before its payload")
@@ -52,6 +53,7 @@ def test_declared_length(connect: Connect, colour: str, declared: int) -> None:
     client.expect_failure(1009)
 
 
+@requires("early_limits")
 @both_colours
 @rule(Row.LIMITS, "fragments that add up to more than the limit → 1009")
 def test_accumulated_length(connect: Connect, colour: str) -> None:
@@ -63,6 +65,7 @@ def test_accumulated_length(connect: Connect, colour: str) -> None:
     client.expect_failure(1009)
 
 
+@requires("early_limits")
 @both_colours
 @rule(Row.LIMITS, "by default 1 MiB passes and one byte more → 1009")
 def test_default_limit(connect: Connect, colour: str) -> None:

@@ -39,6 +39,7 @@ def test_unsolicited_pong(connect: Connect, colour: str) -> None:
     assert client.read_frame().payload == b"next"
 
 
+@requires("control_frames")
 @both_colours
 @pytest.mark.parametrize("path", ["control", "control/callbacks"])
 @rule(Row.PINGS, "a handler that asks for pings and pongs sees them")
@@ -66,6 +67,7 @@ def test_round_trip(connect: Connect, colour: str) -> None:
     assert 0.2 <= read_json(client)["seconds"] < 5
 
 
+@requires("control_frames")
 @both_colours
 @rule(Row.PINGS, "session.pong() sends a heartbeat that needs no answer")
 def test_pong_from_the_handler(connect: Connect, colour: str) -> None:

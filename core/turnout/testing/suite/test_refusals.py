@@ -5,7 +5,7 @@ from __future__ import annotations
 from turnout.testing.agreed import DETAIL
 from turnout.testing.client import Connect
 from turnout.testing.commands import ask
-from turnout.testing.marks import both_colours, rule
+from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
@@ -18,7 +18,15 @@ def test_refused_with_status_headers_and_body(connect: Connect, colour: str) -> 
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="turnout"'
     assert response.headers["X-Reason"] == "no token"
     assert response.body == b"token needed"
-    assert "Sec-WebSocket-Accept" not in response.headers
+
+
+@requires("plain_refusals")
+@both_colours
+@rule(Row.REFUSAL, "a refusal has none of the headers of a 101")
+def test_refusal_is_no_101(connect: Connect, colour: str) -> None:
+    headers = connect().handshake(f"/{colour}/refused?how=401").headers
+    assert "Sec-WebSocket-Accept" not in headers
+    assert "upgrade" not in headers.get("Connection", "").lower()
 
 
 @both_colours
@@ -70,6 +78,7 @@ def test_refused_by_the_handshake_handler(connect: Connect, colour: str) -> None
     assert connect().handshake(f"/{colour}/users?user=ada").status == 101
 
 
+@requires("accept_headers")
 @both_colours
 @rule(Row.ACCEPT, "interceptors add attributes for the session and headers for the 101")
 def test_interceptor_adds_attributes_and_headers(connect: Connect, colour: str) -> None:

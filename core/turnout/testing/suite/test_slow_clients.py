@@ -50,7 +50,7 @@ def test_slow_requests(start_server: StartServer) -> None:
 
 
 @slow
-@requires("handshake_timeout")
+@requires("handshake_timeout", "handshake_checks")
 @rule(Row.TIMEOUTS, "a connection that was kept is cut handshake_timeout after its last answer")
 def test_slow_second_request(start_server: StartServer) -> None:
     server = start_server("--handshake-timeout", "0.5")

@@ -36,6 +36,7 @@ def test_pings_do_not_count(connect: Connect) -> None:
     assert time.monotonic() - begin < 2
 
 
+@requires("ping_interval")
 @slow
 @both_colours
 @rule(Row.TIMEOUTS, "ping_timeout without a sign of life → 1011")
@@ -47,6 +48,7 @@ def test_ping_timeout(server: Server, connect: Connect, colour: str, token: str)
     assert server.events.wait_for(token, "closed")[0]["code"] == 1011
 
 
+@requires("ping_interval")
 @slow
 @both_colours
 @rule(Row.TIMEOUTS, "pongs keep a connection alive")

@@ -18,6 +18,7 @@ INVALID = {
 }
 
 
+@requires("violation_codes")
 @both_colours
 @pytest.mark.parametrize("payload", INVALID.values(), ids=INVALID)
 @rule(Row.UTF8, "text that is not UTF-8 → 1007")
@@ -39,6 +40,7 @@ def test_character_across_fragments(connect: Connect, colour: str) -> None:
     client.expect_failure(1007)
 
 
+@requires("violation_codes")
 @both_colours
 @rule(Row.UTF8, "invalid text fails fast: at the fragment that has it, not at the message's end")
 def test_invalid_text_fails_fast(connect: Connect, colour: str) -> None:
@@ -47,6 +49,7 @@ def test_invalid_text_fails_fast(connect: Connect, colour: str) -> None:
     client.expect_failure(1007)
 
 
+@requires("violation_codes")
 @both_colours
 @rule(Row.UTF8, "a close reason that is not UTF-8 → 1007")
 def test_invalid_close_reason(connect: Connect, colour: str) -> None:

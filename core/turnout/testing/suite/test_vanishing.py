@@ -8,7 +8,7 @@ import pytest
 
 from turnout.testing.client import Connect, RawClient
 from turnout.testing.frames import TEXT
-from turnout.testing.marks import both_colours, rule
+from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
@@ -34,6 +34,7 @@ def end_within_a_message(client: RawClient) -> None:
 WAYS: list[Callable[[RawClient], None]] = [reset, end, end_within_a_frame, end_within_a_message]
 
 
+@requires("close_details")
 @both_colours
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @rule(Row.VANISHED, "the peer vanishes → after_connection_closed(1006), exactly once")
@@ -49,6 +50,7 @@ def test_vanished_peer(
     assert len(server.events.of(token, "closed")) == 1
 
 
+@requires("close_details")
 @both_colours
 @rule(Row.VANISHED, "iteration ends when the peer vanishes, and the handler with it")
 def test_iteration_ends(server: Server, connect: Connect, colour: str, token: str) -> None:
@@ -60,6 +62,7 @@ def test_iteration_ends(server: Server, connect: Connect, colour: str, token: st
     assert event["code"] == 1006
 
 
+@requires("close_details")
 @both_colours
 @rule(Row.VANISHED, "sends to a vanished peer raise ConnectionClosed")
 def test_send_to_a_vanished_peer(server: Server, connect: Connect, colour: str, token: str) -> None:
