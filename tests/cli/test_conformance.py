@@ -77,6 +77,13 @@ def test_json_alone_on_standard_output(project: Project) -> None:
     assert "wsproto conforms: 2 passed" in result.stderr
 
 
+def test_terminal_that_knows_ascii_only(project: Project) -> None:
+    words = ("conformance", "wsproto", "--only", "VERSION")
+    result = project.run(*words, PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "version not supported ? 426" in result.stdout
+
+
 def test_page(project: Project) -> None:
     result = project.run("conformance", "wsproto", "--html", "report.html", *SMALL)
     assert result.returncode == 0
@@ -108,6 +115,7 @@ def test_a_terminal_that_declines_colour(project: Project) -> None:
         (["wsproto", "--", "-k", "no_test_is_called_so"], "no test was selected"),
         (["wsproto", "--json", "no/such/folder/x"], "cannot write no/such/folder/x"),
         (["wsproto", "--html", "no/such/folder/x"], "cannot write no/such/folder/x"),
+        (["wsproto", "--json", "-", "--html", "-"], "takes one of --json and --html"),
         (["wsproto", "--", "--no-such-option"], "unrecognized arguments: --no-such-option"),
     ],
     ids=lambda one: one[-1] if isinstance(one, list) else "",

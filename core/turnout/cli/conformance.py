@@ -60,7 +60,7 @@ def add_to(commands: Subcommands) -> None:
         help="run one row, or the tests whose name has this in it; may be given again",
     )
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; - is stdout")
-    parser.add_argument("--html", metavar="FILE", help="write the results as a page")
+    parser.add_argument("--html", metavar="FILE", help="write the results as a page, likewise")
     parser.add_argument(
         "--subject", metavar="MODULE:ATTR", help="serve this registry in place of the suite's own"
     )
@@ -78,9 +78,12 @@ def run(arguments: argparse.Namespace) -> int:
     load_strategy(arguments.engine, arguments.strategy)
     _check_requirements()
     _check_selection(arguments.only)
-    for file in (arguments.json, arguments.html):
+    files = (arguments.json, arguments.html)
+    if files == ("-", "-"):
+        raise CommandError("standard output takes one of --json and --html")
+    for file in files:
         _check_writable(file)
-    stream = sys.stderr if arguments.json == "-" else sys.stdout
+    stream = sys.stderr if "-" in files else sys.stdout
     report = _run_suite(arguments, stream)
     _write(report, arguments)
     print_report(report, stream, Styles(stream))
@@ -141,15 +144,18 @@ def _no_report(progress: Progress, output: str) -> str:
 
 def _write(report: dict[str, Any], arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
-        text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-        if arguments.json == "-":
-            print(text, end="")
-        else:
-            Path(arguments.json).write_text(text, encoding="utf-8")
+        _put(arguments.json, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     if arguments.html is not None:
         from turnout.testing.html_report import render_page
 
-        Path(arguments.html).write_text(render_page(report), encoding="utf-8")
+        _put(arguments.html, render_page(report))
+
+
+def _put(file: str, text: str) -> None:
+    if file == "-":
+        print(text, end="")
+    else:
+        Path(file).write_text(text, encoding="utf-8")
 
 
 def _check_writable(file: str | None) -> None:

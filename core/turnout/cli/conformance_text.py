@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -88,6 +89,8 @@ class Progress:
 
 def print_report(report: JsonReport, stream: TextIO, styles: Styles) -> None:
     """Print a report: the rows, the failures with what to change, and the verdict at the end."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")  # arrows, where a locale knows ASCII only
     for line in _lines(report, styles):
         print(line, file=stream)
 
@@ -144,7 +147,8 @@ def _failed_rule(
     yield from _labelled("row", f"{rule.row}: {report['rows'][rule.row]['title']}")
     yield from _labelled("test", f"{rule.cases[0]}{cases} ({rule.failure['where']})")
     yield from _failure(rule.failure, styles, advised)
-    yield from _labelled("run again", _run_again(report, rule.function))
+    if rule.function.startswith("test_"):
+        yield from _labelled("run again", _run_again(report, rule.function))
 
 
 def _failure(failure: dict[str, Any], styles: Styles, advised: set[str]) -> Iterator[str]:
@@ -183,7 +187,9 @@ def _log(failure: dict[str, Any]) -> Iterator[str]:
             yield f"{'' if number else 'in the log':<{LABEL}} {line}"
 
 
-def _labelled(label: str, text: str, hanging: int = 0, paint: Any = str) -> Iterator[str]:
+def _labelled(
+    label: str, text: str, hanging: int = 0, paint: Callable[[str], str] = str
+) -> Iterator[str]:
     """Yield a text beside its label, wrapped to the terminal."""
     width = max(60, min(shutil.get_terminal_size().columns, 110)) - LABEL - 1
     wrapped = textwrap.wrap(
