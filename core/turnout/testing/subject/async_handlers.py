@@ -141,7 +141,7 @@ class Callbacks(WebSocketHandler):
 
 
 class FailingCallbacks(Callbacks):
-    """Raise where the query says: `?in=established` or at a message."""
+    """Raise where the query says, `?in=established`, `error` or `closed`, and at a message."""
 
     async def after_connection_established(self, session: WebSocketSession) -> None:
         await super().after_connection_established(session)
@@ -150,6 +150,16 @@ class FailingCallbacks(Callbacks):
 
     async def handle_text_message(self, session: WebSocketSession, message: TextMessage) -> None:
         raise RuntimeError(DETAIL)
+
+    async def handle_transport_error(self, session: WebSocketSession, error: Exception) -> None:
+        await super().handle_transport_error(session, error)
+        if "in=error" in session.uri:
+            raise RuntimeError(DETAIL)
+
+    async def after_connection_closed(self, session: WebSocketSession, status: CloseStatus) -> None:
+        await super().after_connection_closed(session, status)
+        if "in=closed" in session.uri:
+            raise RuntimeError(DETAIL)
 
 
 class TextCallbacks(TextWebSocketHandler):

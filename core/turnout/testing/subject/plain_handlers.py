@@ -140,7 +140,7 @@ class Callbacks(WebSocketHandler):
 
 
 class FailingCallbacks(Callbacks):
-    """Raise where the query says: `?in=established` or at a message."""
+    """Raise where the query says, `?in=established`, `error` or `closed`, and at a message."""
 
     def after_connection_established(self, session: BlockingSession) -> None:
         super().after_connection_established(session)
@@ -149,6 +149,16 @@ class FailingCallbacks(Callbacks):
 
     def handle_text_message(self, session: BlockingSession, message: TextMessage) -> None:
         raise RuntimeError(DETAIL)
+
+    def handle_transport_error(self, session: BlockingSession, error: Exception) -> None:
+        super().handle_transport_error(session, error)
+        if "in=error" in session.uri:
+            raise RuntimeError(DETAIL)
+
+    def after_connection_closed(self, session: BlockingSession, status: CloseStatus) -> None:
+        super().after_connection_closed(session, status)
+        if "in=closed" in session.uri:
+            raise RuntimeError(DETAIL)
 
 
 class TextCallbacks(TextWebSocketHandler):

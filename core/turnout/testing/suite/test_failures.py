@@ -49,6 +49,31 @@ def test_callback_raises(
 
 
 @both_colours
+@rule(Row.FAILURE, "after_connection_closed that raises is logged; the close is as without it")
+def test_failure_after_the_close(server: Server, connect: Connect, colour: str, token: str) -> None:
+    client = connect(f"/{colour}/failing?token={token}&in=closed")
+    assert client.close(4000)[0] == 4000
+    server.events.wait_for(token, "closed")
+    assert "Traceback" in server.wait_for_log(DETAIL)
+    connect(f"/{colour}/echo").close()
+    assert len(server.events.of(token, "closed")) == 1
+
+
+@both_colours
+@rule(
+    Row.FAILURE, "handle_transport_error that raises is logged; the code is that of the violation"
+)
+def test_failure_at_a_transport_error(
+    server: Server, connect: Connect, colour: str, token: str
+) -> None:
+    client = connect(f"/{colour}/failing?token={token}&in=error")
+    client.send_frame(0x3)
+    client.expect_failure(1002)
+    assert server.events.wait_for(token, "closed")[0]["code"] == 1002
+    assert len(server.events.of(token, "transport error")) == 1
+
+
+@both_colours
 @rule(Row.FAILURE, "one handler's failure leaves the other connections alone")
 def test_failure_is_nobody_elses(connect: Connect, colour: str) -> None:
     bystander = connect(f"/{colour}/echo")
