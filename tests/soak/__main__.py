@@ -9,6 +9,7 @@ import argparse
 import json
 import resource
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.soak.soak import Soak
 from tests.soak.storm import Plan
 from tests.soak.subjects import SHAPES
 
-from turnout import plugins
+from turnout import EngineNotInstalledError, plugins
 
 __all__ = ["main"]
 
@@ -47,7 +48,11 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     made.add_argument(
-        "--engine", nargs="+", default=["wsproto"], metavar="NAME[:STRATEGY]", help="which servers"
+        "--engine",
+        nargs="+",
+        default=list(installed_engines()),
+        metavar="NAME[:STRATEGY]",
+        help="which servers; all that are installed, with all their strategies",
     )
     made.add_argument("--minutes", type=float, default=10.0, help="how long the storm blows")
     made.add_argument("--connections", type=int, help="held at a time")
@@ -56,6 +61,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0, help="of the storm's chance")
     made.add_argument("--json", type=Path, help="writes the figures there too")
     return made
+
+
+def installed_engines() -> Iterator[str]:
+    """Yield turnout's engines as far as their servers are installed."""
+    for plugin in map(plugins.find, plugins.names()):
+        if plugin.distribution != "turnout":
+            continue
+        try:
+            variants = plugin.load().variants
+        except EngineNotInstalledError:
+            continue
+        yield from [f"{plugin.name}:{variant}" for variant in variants] or [plugin.name]
 
 
 def soak(engine: str, strategy: str | None, options: argparse.Namespace) -> Soak:
