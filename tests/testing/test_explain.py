@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from turnout.headers import Headers
-from turnout.testing.advice import ROW_ADVICE, TEST_ADVICE, advice_for, sources_of
+from turnout.testing.advice import ROW_ADVICE, advice_for, sources_of
 from turnout.testing.conversation import Conversation, Recording
 from turnout.testing.expectations import EndOfStream, Silence, Unexpected, quote
 from turnout.testing.explain import Comparison, _compared, explain
 from turnout.testing.frames import CLOSE, PING, TEXT, CloseFrame, Frame, encode_frame
+from turnout.testing.hints import TEST_ADVICE
 from turnout.testing.http import HttpResponse
 from turnout.testing.inventory import test_functions as functions_of_the_suite
 from turnout.testing.logged import last_error

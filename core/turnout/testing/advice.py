@@ -1,6 +1,6 @@
 """Where the rules come from, and what a strategy's author has to change where one is broken.
 
-By row, and for the tests whose row says too little by test: a report adds this to what it has seen.
+By row; `hints` has it for the tests whose row says too little. A report adds it to what it saw.
 The words are for somebody who has written a strategy and never read the suite.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from turnout.testing.hints import TEST_ADVICE
 from turnout.testing.rows import Row
 from turnout.testing.symptoms import symptom_advice
 
 __all__ = [
     "ROW_ADVICE",
-    "TEST_ADVICE",
     "Advice",
     "Source",
     "advice_for",
@@ -300,140 +300,6 @@ ROW_ADVICE = {
     ),
 }
 """What to change, by row."""
-
-TEST_ADVICE = {
-    "test_accepted_handshake": """
-        Write the 101 from `upgrade.response_headers` as it is: the accept key in it is right. A
-        server that makes its own 101 must be kept from it.
-        """,
-    "test_answer_has_nothing_unasked": """
-        Leave out of the 101 what `upgrade.response_headers` does not have: a body, its length,
-        an extension, a sub-protocol.
-        """,
-    "test_connection_in_two_lines": """
-        Build `ServerHttpRequest.headers` from all lines of the request: two lines of one name
-        are two values, the later does not replace the earlier.
-        """,
-    "test_unknown_path": """
-        Where `service.handle()` returns False, answer 404 and keep the connection for the next
-        request.
-        """,
-    "test_second_try_on_one_connection": """
-        After a refusal the connection stays open: read the next request from it as your server
-        does for plain HTTP.
-        """,
-    "test_handshake_byte_by_byte": """
-        Do not expect a request in one read: collect bytes until the empty line.
-        """,
-    "test_frames_sent_with_the_request": """
-        Bytes that your server has read beyond the request belong to the WebSocket: pass them as
-        `early_data`, or declare `Capabilities(early_bytes=False)`.
-        """,
-    "test_after_handshake": """
-        Await `upgrade.run()` once for each handshake: it tells the interceptors.
-        """,
-    "test_handshake_with_a_body": """
-        `headers` must show `Content-Length` and `Transfer-Encoding` of a handshake as they were
-        sent; take no body for frames.
-        """,
-    "test_header_injection": """
-        Write no header that has a line break in it: raise, and 500 is sent.
-        """,
-    "test_close_returns": """
-        `send_close()` must not end the connection: the session calls `close()` when the peer
-        has answered. And call `connection_lost()` when it has ended.
-        """,
-    "test_close_by_the_peer": """
-        Call `session.close_received(CloseStatus(code, reason))` with what the peer's close
-        frame says, and leave the answer to the session.
-        """,
-    "test_close_without_a_code": """
-        An empty close frame is `CloseStatus(1005)`, in both directions: report it so, and send
-        a frame without a code when `send_close()` gets it.
-        """,
-    "test_close_that_may_not_be_sent": """
-        Let `session.close()` check the code: the strategy must not replace a code or cut a
-        reason.
-        """,
-    "test_messages_before_the_close": """
-        `close()` ends the connection once everything that was handed over has been written;
-        only `abort()` may lose something.
-        """,
-    "test_nothing_after_the_close": """
-        Once the peer's close frame has arrived deliver nothing more, and after `send_close()`
-        send nothing more.
-        """,
-    "test_closed_exactly_once": """
-        Call `session.close_received()` for the first close frame only, and `connection_lost()`
-        once.
-        """,
-    "test_silent_peer_is_cut": """
-        `abort()` must cut the connection even though the peer does not answer, and `serve()`
-        must not wait for it any longer.
-        """,
-    "test_shutdown_stops_accepting": """
-        Close the listening socket before `service.drain()`, not after it.
-        """,
-    "test_blocked_handler_is_cut": """
-        `serve()` must end when `service.drain()` returns: do not wait for tasks or threads of
-        handlers after it.
-        """,
-    "test_unmasked_frame": """
-        A frame from a client must have the mask bit: without it call
-        `session.failed(CloseStatus(1002), error)` before anything is delivered.
-        """,
-    "test_reserved_bits": """
-        Refuse RSV1 to RSV3 unless an extension that was negotiated has given the bit a meaning,
-        on control frames always.
-        """,
-    "test_illegal_close_code": """
-        Check the code of a close frame that arrives: below 1000, 1004 to 1006, 1015 to 2999 and
-        from 5000 on none may be sent. Answer with 1002, do not echo it.
-        """,
-    "test_handler_hears_of_a_violation": """
-        Report the violation by `session.failed(status, error)`, with the error: do not only cut
-        the connection.
-        """,
-    "test_declared_length": """
-        Refuse by the length in the frame's header, before the payload: it may never come.
-        """,
-    "test_compressed_message_over_the_limit": """
-        Limit what is inflated, not what arrives: give zlib a `max_length`.
-        """,
-    "test_invalid_text_fails_fast": """
-        Check each fragment when it arrives, with an incremental decoder, not the message at its
-        end.
-        """,
-    "test_streaming_back_pressure": """
-        `ServerHttpResponse.write()` returns when more may be written: await the server's own
-        drain or flush in it.
-        """,
-    "test_client_goes": """
-        `wait_disconnected()` must return when the client goes although nothing is being read or
-        written: watch the socket.
-        """,
-    "test_write_to_a_client_that_went": """
-        `write()` must raise `ConnectionClosed` once the client has gone.
-        """,
-    "test_body_over_the_limit": """
-        `read_body(limit)` raises `BodyTooLargeError` as soon as there is more than the limit,
-        declared or not.
-        """,
-    "test_foreign_awaitable": """
-        On asyncio await handlers inside the loop's task; on other runtimes leave the coroutine
-        to turnout, which names the fix.
-        """,
-    "test_port_in_use": """
-        Let the `OSError` of a port in use out of `serve()`.
-        """,
-    "test_supported_options": """
-        Honour the option, or name it in `Capabilities(unsupported_options=...)`.
-        """,
-    "test_unix_socket": """
-        Listen on `settings.unix` and remove the file when `serve()` ends.
-        """,
-}
-"""What to change, by test: where it is more exact than what the row says."""
 
 CAPABILITY_ADVICE = (
     "The declaration is wrong: set `capabilities` of your strategy to what the server shows."
