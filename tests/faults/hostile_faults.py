@@ -346,3 +346,17 @@ def required_protocols_are_not() -> None:
         )
 
     replace(HandshakeHandler, "__init__", lenient)
+
+
+@fault(Row.REFUSAL, "test_refusal_that_may_not_be_sent")
+def any_status_refuses() -> None:
+    def lenient(begin: Any) -> Any:
+        def begun(
+            self: HandshakeRefused, status: int = 403, headers: Any = (), body: Any = b""
+        ) -> None:
+            begin(self, 403, headers, body)
+            self.status = status if 200 <= status <= 599 else 400
+
+        return begun
+
+    replace(HandshakeRefused, "__init__", lenient)

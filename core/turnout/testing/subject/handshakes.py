@@ -117,6 +117,10 @@ def _refuse(how: str, response: ServerHttpResponse) -> bool:
     if how == "status":
         response.status = 429
         response.headers.add("Retry-After", "7")
+    if how.startswith("status "):
+        raise HandshakeRefused(int(how.removeprefix("status ")))
+    if how == "body without UTF-8":
+        raise HandshakeRefused(403, body="\ud800")
     if how in INJECTED:
         response.headers.add(*INJECTED[how])
     if how.startswith("refusal with "):

@@ -40,6 +40,15 @@ def test_header_injection(connect: Connect, colour: str, what: str, where: str) 
 
 
 @both_colours
+@pytest.mark.parametrize(
+    "how", [*(f"status {n}" for n in (0, 101, 200, 600)), "body without UTF-8"]
+)
+@rule(Row.REFUSAL, "a status that does not refuse, or a body that is no text → 500, never a 101")
+def test_refusal_that_may_not_be_sent(connect: Connect, colour: str, how: str) -> None:
+    assert_local_error(connect().handshake(f"/{colour}/refused?how={quote(how)}"))
+
+
+@both_colours
 @pytest.mark.parametrize("protocol", NOT_OFFERED.values(), ids=NOT_OFFERED)
 @rule(Row.PROTOCOLS, "a sub-protocol that was not offered is never sent: 500, logged")
 def test_protocol_that_was_not_offered(
