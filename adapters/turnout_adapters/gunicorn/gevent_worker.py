@@ -53,6 +53,13 @@ class ServingGeventWorker(ServingWorker, GeventWorker):
             server.close()
         self._finish()
 
+    def patch(self) -> None:
+        """Have gevent patch the standard library, and give it the listening sockets."""
+        replaced = [cast("Any", listener).sock for listener in self.sockets]
+        super().patch()
+        for listener in replaced:
+            listener.detach()  # old gunicorns keep two sockets on one descriptor
+
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to end, at once."""
         super().handle_exit(sig, frame)

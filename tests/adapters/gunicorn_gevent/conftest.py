@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from gunicorn.config import Config
 from tests.command_lines import CommandLine
 
 HERE = Path(__file__).parent
+# Newer ones have a socket in the home directory by which they can be controlled.
+ALONE = ["--no-control-socket"] if "control_socket" in Config().settings else []
 Run = Callable[..., CommandLine]
 
 
@@ -20,7 +23,7 @@ def run() -> Iterator[Run]:
     def start(
         *arguments: str, app: str = "application", worker: str = "gevent", bind: str = "127.0.0.1:0"
     ) -> CommandLine:
-        command = ["gunicorn", "-k", worker, "-b", bind, "--no-control-socket", *arguments]
+        command = ["gunicorn", "-k", worker, "-b", bind, *ALONE, *arguments]
         running.append(CommandLine([*command, f"application:{app}"], directory=HERE))
         return running[-1]
 
@@ -33,8 +36,6 @@ def run() -> Iterator[Run]:
 def gunicorn() -> Iterator[CommandLine]:
     """Run one gunicorn for all tests of a module that leave it as it is."""
     command = ["gunicorn", "-k", "gevent", "-b", "127.0.0.1:0", "--access-logfile", "-"]
-    with CommandLine(
-        [*command, "--no-control-socket", "application:application"], directory=HERE
-    ) as running:
+    with CommandLine([*command, *ALONE, "application:application"], directory=HERE) as running:
         yield running
         assert running.stop() == 0
