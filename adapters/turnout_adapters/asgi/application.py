@@ -12,6 +12,7 @@ from turnout_adapters.asgi.receiver import Receiver
 from turnout_adapters.asgi.request import AsgiRequest
 from turnout_adapters.asgi.response import AsgiResponse
 from turnout_adapters.asgi.strategy import AsgiStrategy
+from turnout_adapters.asgi.takeover import takeover_host
 from turnout_compat.asyncio_runtime import AsyncioRuntime
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ class AsgiApplication:
         self._http_only = http_only
         self._runtime = AsyncioRuntime.unbound()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.service: WebSocketService = WebSocketService(
-            registry, strategy or AsgiStrategy(), self._runtime
-        )
+        self._default = AsgiStrategy() if strategy is None else None
+        chosen = strategy or self._default
+        assert chosen is not None
+        self.service: WebSocketService = WebSocketService(registry, chosen, self._runtime)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one scope: `http`, `websocket` or `lifespan`."""
@@ -85,6 +87,7 @@ class AsgiApplication:
             assert self._app is not None
             await self._app(scope, receive, send)
             return
+        self._choose_strategy(scope)
         response = AsgiResponse(scope, receiver, send)
         try:
             await receiver.begin(scope)
@@ -94,6 +97,12 @@ class AsgiApplication:
             pass  # the client went; there is nobody to tell
         finally:
             await receiver.release()
+
+    def _choose_strategy(self, scope: Scope) -> None:
+        """Take the strategy of a host that gives its connection away; an explicit one wins."""
+        if self._default is not None and scope["type"] == "websocket":
+            host = takeover_host(scope)
+            self.service.strategy = self._default if host is None else host.strategy
 
 
 def mount(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
+from turnout.errors import ConnectionClosed
 from turnout.messages import BinaryMessage, Message, PingMessage, TextMessage
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout.session.connection import Connection
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from turnout_compat.asgi_frames import Frames
 
 __all__ = ["AsgiConnection"]
+
+log = logging.getLogger("turnout.asgi")
 
 END = "turnout.end"
 """What stands behind the last event that goes out."""
@@ -167,7 +171,15 @@ class AsgiConnection(Connection):
         if reader is not None and not reader.done():
             reader.cancel()
             await asyncio.wait([reader])
-        await self._send(event)
+        try:
+            await self._send(event)
+        except ConnectionClosed:
+            raise
+        except Exception:  # daphne leaves codes of a server to itself, and sends nothing then
+            log.warning(
+                "the server does not close with %s; it is to close with 1000", event["code"]
+            )
+            await self._send({"type": "websocket.close"})
         if not self._lost:
             self._reader = self._loop.create_task(self._read())
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 if TYPE_CHECKING:
     from turnout.session.connection import Connection
-    from turnout.strategy import Upgrade
+    from turnout.strategy import RequestUpgradeStrategy, Upgrade
     from turnout_adapters.asgi.types import Scope
 
 __all__ = ["EXTENSION", "TakeoverHost", "extension_of", "takeover_host"]
@@ -21,6 +21,10 @@ _HOST: Final = "host"
 
 class TakeoverHost(Protocol):
     """A host that can give its connection away."""
+
+    @property
+    def strategy(self) -> RequestUpgradeStrategy:
+        """What sessions on its connections can do."""
 
     @property
     def method(self) -> str:

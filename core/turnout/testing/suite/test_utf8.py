@@ -29,12 +29,19 @@ def test_invalid_text(connect: Connect, colour: str, payload: bytes) -> None:
 
 
 @both_colours
-@rule(Row.UTF8, "a character may be cut by a fragment's end, but not by the message's")
+@rule(Row.UTF8, "a character may be cut by a fragment's end")
 def test_character_across_fragments(connect: Connect, colour: str) -> None:
     client = connect(f"/{colour}/echo")
     client.send_frame(TEXT, b"\xe2\x82", fin=False)
     client.send_frame(0, b"\xac")
     assert client.read_text() == "€"
+
+
+@requires("violation_codes")
+@both_colours
+@rule(Row.UTF8, "a character may not be cut by the end of a message")
+def test_character_cut_by_the_end(connect: Connect, colour: str) -> None:
+    client = connect(f"/{colour}/echo")
     client.send_frame(TEXT, b"\xe2\x82", fin=False)
     client.send_frame(0, b"")
     client.expect_failure(1007)

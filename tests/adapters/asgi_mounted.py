@@ -1,0 +1,155 @@
+"""turnout's ASGI application under a server's own command line; imported for each server.
+
+The module that imports these tests names its server in `HOST`, and what that one takes away in
+`DENIES` (refusals keep their status), `TOLD` (the code of a peer's close with 4321), `TOO_BIG` (the
+code for a message over the limit) and `DRAINS` (handlers learn of the server's end).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tests.adapters.asgi_host import Host
+
+SOURCE = """
+import os
+
+from turnout import HandshakeInterceptor, HandshakeRefused, TextWebSocketHandler
+from turnout import WebSocketHandlerRegistry
+from turnout_adapters.asgi import mount
+
+registry = WebSocketHandlerRegistry()
+
+
+def report(*what):
+    with open(os.environ["REPORT"], "a") as file:
+        print(*what, file=file, flush=True)
+
+
+class Echo(TextWebSocketHandler):
+    sub_protocols = ("chat.v1",)
+
+    async def handle_text_message(self, session, message):
+        if message.payload == "close":
+            await session.close(4001, "bye")
+        else:
+            await session.send(f"{session.accepted_protocol} {message.payload}")
+
+    async def after_connection_closed(self, session, status):
+        report("closed", status.code)
+
+
+class NoToken(HandshakeInterceptor):
+    def before_handshake(self, request, response, handler, attributes):
+        raise HandshakeRefused(401, [("X-Why", "no token")], b"who are you?")
+
+
+registry.add_handler(Echo(), "/echo/{name}").set_options(max_text_size=1000)
+registry.add_handler(Echo(), "/private").add_interceptors(NoToken())
+
+
+async def answer(request, response):
+    body = await request.read_body(1000)
+    await response.start(200, [("Content-Type", "text/plain")])
+    for piece in (body, b" and ", request.query_string.encode()):
+        await response.write(piece)
+    await response.finish()
+
+
+registry.add_http_handler(answer, "/body")
+
+
+async def inner(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            event = await receive()
+            report(event["type"])
+            await send({"type": event["type"] + ".complete"})
+            if event["type"] == "lifespan.shutdown":
+                return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"the application's own page"})
+
+
+app = mount(inner, registry)
+"""
+
+
+@pytest.fixture(scope="module")
+def host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Host]:
+    """The server, with turnout in front of an application."""
+    module: ModuleType = request.module
+    with Host(module.HOST, tmp_path_factory.mktemp("hosted"), SOURCE) as running:
+        yield running
+
+
+def test_messages(host: Host) -> None:
+    with host.connect("/echo/one", protocols="other, chat.v1") as client:
+        client.send_text("hello")
+        assert client.read_text() == "chat.v1 hello"
+        client.send_text("x" * 500)
+        assert client.read_text() == "chat.v1 " + "x" * 500
+
+
+def test_other_paths_are_the_applications(host: Host) -> None:
+    with host.connect() as client:
+        assert client.fetch("/anything").body == b"the application's own page"
+
+
+def test_http_handler_with_a_body(host: Host) -> None:
+    with host.connect() as client:
+        response = client.fetch("/body?x=1", method="POST", body=b"sent")
+        assert (response.status, response.body) == (200, b"sent and x=1")
+    with host.connect() as client:
+        assert client.fetch("/body", method="POST", body=b"x" * 1001).status == 413
+
+
+def test_refusal(request: pytest.FixtureRequest, host: Host) -> None:
+    with host.connect() as client:
+        response = client.handshake("/private")
+    if getattr(request.module, "DENIES", True):
+        assert (response.status, response.body) == (401, b"who are you?")
+        assert response.headers["X-Why"] == "no token"
+    else:
+        assert response.status == 403
+
+
+def test_foreign_origin(host: Host) -> None:
+    with host.connect() as client:
+        assert client.handshake("/echo/one", origin="https://evil.example").status == 403
+
+
+def test_close_by_the_handler(host: Host) -> None:
+    with host.connect("/echo/one") as client:
+        client.send_text("close")
+        assert client.read_close().code == 4001
+
+
+def test_close_by_the_peer(request: pytest.FixtureRequest, host: Host) -> None:
+    with host.connect("/echo/one") as client:
+        client.send_close(4321, "why")
+        assert client.read_close().code is not None
+    host.wait_for(f"closed {getattr(request.module, 'TOLD', 4321)}")
+
+
+def test_message_over_the_limit(request: pytest.FixtureRequest, host: Host) -> None:
+    with host.connect("/echo/one") as client:
+        client.send_text("x" * 1001)
+        assert client.read_close().code == getattr(request.module, "TOO_BIG", 1009)
+
+
+def test_end_of_the_server(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with Host(request.module.HOST, tmp_path, SOURCE) as host:
+        with host.connect("/echo/one") as client:
+            client.send_text("hello")
+            client.read_text()
+            host.process.terminate()
+            client.stream.read_to_end()
+        host.process.wait(20)
+        if getattr(request.module, "DRAINS", True):
+            host.wait_for("closed")

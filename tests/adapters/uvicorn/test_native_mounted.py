@@ -1,0 +1,7 @@
+"""turnout in an application that uvicorn serves by its own command line."""
+
+from __future__ import annotations
+
+from tests.adapters.asgi_mounted import *  # noqa: F403  # the tests are the same for each server
+
+HOST = "uvicorn"
