@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import queue
+import os
 import signal
 import socket
 import threading
@@ -25,9 +25,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Asked:
     """Whether a signal has asked to end; `wait` returns when one has."""
 
-    def __init__(self) -> None:
-        # Its `put` may interrupt its `get`; that of a lock or an event would wait for itself.
-        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    def __init__(self, signals: int) -> None:
+        self._signals = signals
         self._was_asked = False
 
     def ask(self, number: int, frame: object = None) -> None:
@@ -35,11 +34,11 @@ class Asked:
         if self._was_asked:
             raise KeyboardInterrupt
         self._was_asked = True
-        self._signals.put(number)
 
     def wait(self) -> None:
         """Return when a signal has come."""
-        self._signals.get()
+        while not set(SIGNALS).intersection(os.read(self._signals, 4096)):
+            continue
 
 
 @contextmanager
@@ -48,21 +47,30 @@ def termination() -> Iterator[Asked]:
 
     A second signal raises `KeyboardInterrupt`. Raises `UsageError` outside the main thread, which
     no signal reaches.
+
+    Python's C handler writes them to a pipe. A thread that waits for a lock or a queue instead may
+    miss one that comes while it is about to: other threads may hold it up there.
     """
     if threading.current_thread() is not threading.main_thread():
         raise UsageError(
             "signals end this, and they reach the main thread only: serve there, or mount in a"
             " server that you end yourself"
         )
-    asked = Asked()
+    told, telling = os.pipe()
+    os.set_blocking(telling, False)
+    asked = Asked(told)
+    outer = signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
     previous: dict[signal.Signals, Any] = {
         number: signal.signal(number, asked.ask) for number in SIGNALS
     }
     try:
         yield asked
     finally:
+        signal.set_wakeup_fd(outer)
         for number, handler in previous.items():
             signal.signal(number, handler)
+        os.close(told)
+        os.close(telling)
 
 
 class RunningRequests:

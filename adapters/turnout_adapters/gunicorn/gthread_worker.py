@@ -51,16 +51,16 @@ class ServingThreadWorker(ServingWorker, ThreadWorker):
         IoRuntime.shared().stop()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin to end, at once."""
+        """Begin to end, at once: have the kernel refuse connections, and the sessions drained."""
         super().handle_exit(sig, frame)
+        for listener in self.sockets:
+            listener.close()
         self._asked.put(True)
 
-    def set_accept_enabled(self, enabled: bool | None) -> None:
-        """Accept connections or not; at the end, have the kernel refuse them."""
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                listener.close()
+    def accept(self, *arguments: Any) -> None:
+        """Accept a connection, unless the listener was closed meanwhile."""
+        if self.alive:
+            super().accept(*arguments)
 
     def _finish(self, limit: float) -> None:
         self._asked.get()
