@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -11,6 +12,7 @@ from turnout.headers import Headers
 from turnout.strategy import Upgrade
 
 if TYPE_CHECKING:
+    from turnout.errors import HandshakeRefused
     from turnout.protocol.extensions import DeflateParameters, WebSocketExtension
     from turnout_adapters.asgi.types import Event, Scope
     from turnout_adapters.uvicorn.foreign import ForeignApplication
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from turnout_adapters.wsproto.views import H11Request, H11Response
 
 __all__ = ["AsgiAnswer", "unexpected"]
+
+log = logging.getLogger("uvicorn.error")
 
 PLAIN_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 NOT_THE_APPLICATIONS: Final = frozenset(
@@ -84,9 +88,21 @@ class AsgiAnswer:
             )
         return None
 
-    async def give_up(self) -> None:
-        """Answer 500 for an application that has ended without an answer."""
+    @property
+    def is_given(self) -> bool:
+        """True once a response has begun."""
+        return self._response.started
+
+    async def refuse(self, refused: HandshakeRefused) -> None:
+        """Answer what `check` has raised."""
+        self._host.log_answer(refused.status)
+        await self._response.send(refused.status, refused.headers, refused.body)
+
+    async def give_up(self, reason: str | None) -> None:
+        """Answer 500 for an application that has ended without an answer; log a reason."""
         if not self._response.started and not self._host.gone:
+            if reason is not None:
+                log.error(reason)
             self._host.log_answer(500)
             fields = [PLAIN_TEXT, ("Connection", "close")]
             await self._response.send(500, fields, b"Internal Server Error")

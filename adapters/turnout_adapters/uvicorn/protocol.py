@@ -11,6 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
+import h11
 from uvicorn.middleware.message_logger import MessageLoggerMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
@@ -20,8 +21,10 @@ from turnout.drive import drive
 from turnout.errors import ConnectionClosed, HandshakeRefused
 from turnout.protocol.connection import StandardConnection
 from turnout_adapters.asgi.application import AsgiApplication
+from turnout_adapters.uvicorn.answer import AsgiAnswer
 from turnout_adapters.uvicorn.foreign import ForeignApplication
 from turnout_adapters.uvicorn.scope import RequestHead, websocket_scope
+from turnout_adapters.uvicorn.strategy import UvicornStandardStrategy
 from turnout_adapters.uvicorn.websocket import AsgiWebSocket
 from turnout_adapters.wsproto.exchange import READ_AHEAD, HttpExchange
 from turnout_adapters.wsproto.views import H11Request, H11Response
@@ -29,7 +32,6 @@ from turnout_compat.asyncio_takeover import Takeover
 from turnout_compat.asyncio_transport import AsyncioTransport
 
 if TYPE_CHECKING:
-    import h11
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
@@ -43,6 +45,7 @@ log = logging.getLogger("uvicorn.error")
 
 MAX_HEADER_SIZE = 64 * 1024
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\n"
+LAST_REQUEST = b"%s / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 SHUTTING_DOWN = b"The server is shutting down."
 
 
@@ -52,6 +55,9 @@ class WebSocketProtocol(HttpExchange):
     `uvicorn module:app --ws turnout_adapters.uvicorn:WebSocketProtocol`. Handlers of turnout get
     the connection itself (`take_over`); any other application gets ASGI's events.
     """
+
+    strategy = UvicornStandardStrategy()
+    """What sessions on connections that are taken over can do."""
 
     def __init__(
         self,
@@ -92,7 +98,7 @@ class WebSocketProtocol(HttpExchange):
             self._head = data.replace(b" HTTP/1.1\r\n", b" HTTP/%s\r\n" % self._http_version, 1)
             head = RequestHead.parse(self._head)
             self.expects_body = head.method != b"HEAD"
-            self.task = self.start(self._run(cast("h11.Request", head)))
+            self.task = self.start(self._run(self.answer(cast("h11.Request", head))))
         elif self._has_parser or not self._head:
             super().data_received(data)
         else:
@@ -128,9 +134,11 @@ class WebSocketProtocol(HttpExchange):
         """Return an h11 that knows the request: only who is refused gets to need one."""
         parser = super().parser()
         if self._head:
-            parser.receive_data(self._head + self._early)
-            parser.next_event()  # the request
-            parser.next_event()  # its end, unless a body follows: then it is the last one
+            try:
+                _feed(parser, self._head + self._early)
+            except h11.RemoteProtocolError:  # it asks more of a request than uvicorn: the last one
+                parser = super().parser()
+                _feed(parser, LAST_REQUEST % self.method.encode("ascii"))
         return parser
 
     def switch(self, headers: list[tuple[str, str]]) -> tuple[asyncio.Transport, bytes]:
@@ -157,21 +165,25 @@ class WebSocketProtocol(HttpExchange):
 
     async def answer(self, event: h11.Request) -> None:
         """Run the application, or refuse a handshake that is none on its behalf."""
+        websocket = self._websocket = self._make_websocket(event)
+        del event  # what is left of the request now goes when it is answered
+        if not self._checks_by_itself():
+            try:
+                websocket.check()
+            except HandshakeRefused as refused:
+                await websocket.refuse(refused)
+                return
+        await websocket.run(self._config.loaded_app)
+        if self._service is not None and not self.gone:
+            self.transport.abort()  # it failed after its 101, and nobody else will end it
+
+    def _make_websocket(self, event: h11.Request) -> AsgiWebSocket:
         request, self._response = H11Request(self, event), H11Response(self)
         self.method = request.method
         self._scope = websocket_scope(self, request, self._config, self._app_state)
         foreign = ForeignApplication.of(self._config, self._server_state)
-        self._websocket = AsgiWebSocket(self, request, self._response, self._scope, foreign)
-        if not self._checks_by_itself():
-            try:
-                self._websocket.check()
-            except HandshakeRefused as refused:
-                self.log_answer(refused.status)
-                await self._response.send(refused.status, refused.headers, refused.body)
-                return
-        await self._websocket.run(self._config.loaded_app)
-        if self._service is not None and not self.gone:
-            self.transport.abort()  # it failed after its 101, and nobody else will end it
+        answer = AsgiAnswer(self, request, self._response, self._scope, foreign)
+        return AsgiWebSocket(self, answer, self._scope, foreign)
 
     def _checks_by_itself(self) -> bool:
         """Tell whether the application is one of turnout's, and this request its own."""
@@ -208,8 +220,9 @@ class WebSocketProtocol(HttpExchange):
         """Write the 101 and give the transport to the driver; uvicorn's lists stay as they are."""
         self.log_answer("[accepted]")
         transport, early = self.switch(upgrade.response_headers)
-        assert self._response is not None
-        self._response.started = True  # nothing of HTTP comes any more
+        self._response, self._head, self._early = None, b"", b""
+        assert self._websocket is not None
+        self._websocket.taken_over()
         connection = StandardConnection(
             AsyncioTransport(transport, self._scope),
             upgrade.options,
@@ -229,3 +242,9 @@ class WebSocketProtocol(HttpExchange):
             return
         peer, path = get_client_addr(self._scope), get_path_with_query_string(self._scope)  # type: ignore[arg-type]  # a scope of ours
         log.info('%s - "WebSocket %s" %s', peer, path, answer)
+
+
+def _feed(parser: h11.Connection, data: bytes) -> None:
+    parser.receive_data(data)
+    parser.next_event()  # the request
+    parser.next_event()  # its end, unless a body follows: then it is the last one

@@ -21,19 +21,22 @@ from turnout.messages import BinaryMessage, TextMessage
 from turnout.session.blocking import BlockingSession
 from turnout.session.inbox import RuntimeInbox
 from turnout.session.session import WebSocketSession
-from turnout_adapters.uvicorn.answer import AsgiAnswer, unexpected
+from turnout_adapters.uvicorn.answer import unexpected
 
 if TYPE_CHECKING:
+    from turnout.errors import HandshakeRefused
     from turnout.messages import Message
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.types import AsgiApp, Event, Scope
+    from turnout_adapters.uvicorn.answer import AsgiAnswer
     from turnout_adapters.uvicorn.foreign import ForeignApplication
     from turnout_adapters.uvicorn.protocol import WebSocketProtocol
-    from turnout_adapters.wsproto.views import H11Request, H11Response
 
 __all__ = ["AsgiWebSocket"]
 
 log = logging.getLogger("uvicorn.error")
+
+WITHOUT_HANDSHAKE = "ASGI callable returned without completing handshake."
 
 
 class AsgiWebSocket:
@@ -42,25 +45,33 @@ class AsgiWebSocket:
     def __init__(
         self,
         host: WebSocketProtocol,
-        request: H11Request,
-        response: H11Response,
+        answer: AsgiAnswer,
         scope: Scope,
         settings: ForeignApplication,
     ) -> None:
         self._host = host
-        self._answer = AsgiAnswer(host, request, response, scope, settings)
-        self._response = response
+        self._answer: AsgiAnswer | None = answer
         self._scope = scope
         self._settings = settings
         self._connected = False
-        self._decided = asyncio.Event()
+        self._decided: asyncio.Future[None] | None = None
         self._session: WebSocketSession | None = None
         self._inbox: CountedInbox | None = None
         self._closed = False
 
     def check(self) -> None:
         """Raise `HandshakeRefused` for a request that is no handshake."""
+        assert self._answer is not None
         self._answer.check()
+
+    async def refuse(self, refused: HandshakeRefused) -> None:
+        """Answer what `check` has raised, in place of the application."""
+        assert self._answer is not None
+        await self._answer.refuse(refused)
+
+    def taken_over(self) -> None:
+        """Note that the 101 is on the wire: nothing of the request is needed any more."""
+        self._answer = None
 
     @property
     def is_accepted(self) -> bool:
@@ -99,10 +110,8 @@ class AsgiWebSocket:
             session.begin_close(status)
             await session.wait_closed()
             session.finished()
-        else:
-            if status is NORMAL and not self._response.started and not self._host.gone:
-                log.error("ASGI callable returned without completing handshake.")
-            await self._answer.give_up()
+        elif self._answer is not None:
+            await self._answer.give_up(WITHOUT_HANDSHAKE if status is NORMAL else None)
 
     # What the application calls
 
@@ -132,11 +141,10 @@ class AsgiWebSocket:
 
     async def _until_decided(self) -> None:
         """Wait for an answer of the application, or the client's going."""
-        decided = asyncio.ensure_future(self._decided.wait())
-        try:
-            await asyncio.wait((decided, self._host.lost), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            decided.cancel()
+        if self._answer is None or self._answer.is_given:
+            return
+        self._decided = asyncio.get_running_loop().create_future()
+        await asyncio.wait((self._decided, self._host.lost), return_when=asyncio.FIRST_COMPLETED)
 
     async def send(self, event: Event) -> None:
         """Take an event; raise `ClientDisconnected`, an `OSError`, when the client has gone.
@@ -170,11 +178,17 @@ class AsgiWebSocket:
         session.begin_close(status)
 
     async def _take_answer(self, kind: str, event: Event) -> None:
-        upgrade = await self._answer.take(kind, event)
+        answer = self._answer
+        assert answer is not None, "turnout has taken the connection over"
+        upgrade = await answer.take(kind, event)
         if upgrade is not None:
             self._open(upgrade)
-        if self._response.started:
-            self._decided.set()
+        if upgrade is not None or answer.is_given:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._decided is not None and not self._decided.done():
+            self._decided.set_result(None)
 
     def _open(self, upgrade: Upgrade) -> None:
         connection = self._host.take_over(upgrade)

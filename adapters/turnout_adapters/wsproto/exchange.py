@@ -43,7 +43,6 @@ class HttpExchange(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, max_header_size: int) -> None:
         self._loop = loop
         self._max_header_size = max_header_size
-        self._body: deque[bytes] = deque()
         self._body_size = 0
         self._body_ended = False
         self._readable: asyncio.Future[None] | None = None
@@ -60,6 +59,10 @@ class HttpExchange(asyncio.Protocol):
     @cached_property
     def _h11(self) -> h11.Connection:
         return self.parser()
+
+    @cached_property
+    def _body(self) -> deque[bytes]:
+        return deque()
 
     def parser(self) -> h11.Connection:
         """Return a fresh h11 for this connection."""
@@ -141,7 +144,7 @@ class HttpExchange(asyncio.Protocol):
             self._stop_timer()
             self._body_ended = False
             self.expects_body = event.method != b"HEAD"
-            self.task = self.start(self._run(event))
+            self.task = self.start(self._run(self.answer(event)))
         elif isinstance(event, h11.Data):
             self._body.append(bytes(event.data))
             self._body_size += len(event.data)
@@ -159,9 +162,9 @@ class HttpExchange(asyncio.Protocol):
         else:
             self.transport.resume_reading()
 
-    async def _run(self, event: h11.Request) -> None:
+    async def _run(self, answer: Coroutine[Any, Any, None]) -> None:
         try:
-            await self.answer(event)
+            await answer
         except ConnectionClosed:
             self.transport.abort()  # the client went; there is nobody to tell
         except Exception:
