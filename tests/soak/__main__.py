@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rate", type=float, default=1000.0, help="messages a second, in all")
     made.add_argument("--messages", type=int, default=20, help="at most, in a connection's life")
     made.add_argument("--seed", type=int, default=0, help="of the storm's chance")
+    made.add_argument("--folder", type=Path, help="keeps the journals and the servers' logs")
     made.add_argument("--json", type=Path, help="writes the figures there too")
     return made
 
@@ -87,7 +88,12 @@ def soak(engine: str, strategy: str | None, options: argparse.Namespace) -> Soak
         deflate=chosen.capabilities.deflate,
         seed=options.seed,
     )
-    return Soak(engine=engine, strategy=strategy, seconds=options.minutes * 60, plan=plan)
+    folder = None
+    if options.folder is not None:
+        folder = options.folder / "-".join(filter(None, (engine, strategy)))
+        folder.mkdir(parents=True)
+    seconds = options.minutes * 60
+    return Soak(engine=engine, strategy=strategy, seconds=seconds, plan=plan, folder=folder)
 
 
 def most_connections() -> int:

@@ -63,7 +63,7 @@ class Soak:
     plan: Plan
     subject: str = SUBJECT
     folder: Path | None = None
-    """Keeps the journal and the records; by default they go with the result."""
+    """Keeps the journal, the records and the server's log; by default they are not kept."""
     warm_up: float = 30.0
     """Seconds of a first storm, which fills caches, pools and arenas before anything is counted."""
     settling: float = 60.0
@@ -86,6 +86,7 @@ class Soak:
                     server.stop(timeout=ENDING).check()
                 except (OSError, http.client.HTTPException, AssertionError) as error:
                     result.failures.append(f"the server itself: {error!r}")
+            (folder / "server.log").write_text(server.log)
             result.failures += tracebacks(server.log)
             if result.after:
                 self._judge(folder, result)
@@ -134,9 +135,14 @@ class Soak:
 def tracebacks(log: str) -> list[str]:
     """Return the last line of every traceback in a server's log."""
     _, *each = log.split("Traceback (most recent call last):\n")
-    lines = (one.splitlines() for one in each)
-    raised = (next((line for line in one if not line.startswith(" ")), "") for one in lines)
-    return [f"in the server's log: {line}" for line in raised]
+    return [f"in the server's log: {_raised(one.splitlines())}" for one in each]
+
+
+def _raised(lines: list[str]) -> str:
+    """Return what was raised, and where, out of the lines behind a traceback's first."""
+    raised = next((line for line in lines if not line.startswith(" ")), "")
+    frames = [line.strip() for line in lines[: lines.index(raised)] if line.startswith("  File")]
+    return " ".join([raised, *frames[-1:]])
 
 
 class Figures:
