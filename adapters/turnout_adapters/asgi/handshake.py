@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from turnout.errors import HandshakeRefused
 from turnout.handshake.handler import HandshakeHandler
+from turnout.protocol.extensions import InvalidExtensionsError, parse_extensions
 from turnout_adapters.asgi.receiver import Receiver
 from turnout_adapters.asgi.request import AsgiRequest
 
@@ -41,7 +42,9 @@ class _Checks(HandshakeHandler):
     def pass_for(self, request: ServerHttpRequest) -> bool:
         try:
             self._check_in_order(request, VERSIONS, cast("OriginPolicy", None))
-        except HandshakeRefused:
+            # wsproto keeps these to itself, so they must be in order before it gets them.
+            parse_extensions(request.headers.get_all("sec-websocket-extensions"))
+        except (HandshakeRefused, InvalidExtensionsError):
             return False
         return True
 

@@ -3,7 +3,8 @@
 They make a WebSocket of every request with `Upgrade: websocket`. uvicorn's implementations then
 answer a version that is not spoken by a 400 without naming 13, HTTP/1.0 and a body by a 101, and
 close the connection behind every refusal. What is no handshake, or for nobody here, stays a request
-of HTTP, where turnout answers it. And they wait for ever for a request to arrive.
+of HTTP, where turnout answers it. And they wait for ever for a request to arrive, and take heads of
+any size: httptools always, h11 when they come at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
 
 __all__ = ["careful"]
+
+MAX_HEAD_SIZE = 64 * 1024
+END_OF_HEAD = b"\r\n\r\n"
 
 WEBSOCKET = b"websocket"
 
@@ -50,11 +54,28 @@ class _Careful:
     scope: Any
     headers: list[tuple[bytes, bytes]]
     _head_timer: asyncio.TimerHandle | None = None
+    _is_waiting = False
+    _head_size = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)  # type: ignore[misc]  # uvicorn's
         self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, unless it makes the head of a request too large."""
+        if self._is_waiting:
+            end = data.find(END_OF_HEAD)
+            self._head_size += len(data) if end < 0 else end + len(END_OF_HEAD)
+            if self._head_size > MAX_HEAD_SIZE:
+                self._is_waiting = False
+                self.send_400_response("The head of the request is too large.")
+        if not self.transport.is_closing():
+            super().data_received(data)  # type: ignore[misc]  # uvicorn's
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer and close."""
+        super().send_400_response(msg)  # type: ignore[misc]  # uvicorn's
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
@@ -69,10 +90,13 @@ class _Careful:
 
     def _expect_request(self) -> None:
         self._request_arrived()
+        self._is_waiting = True
+        self._head_size = 0
         if self.head_timeout is not None:
             self._head_timer = self.loop.call_later(self.head_timeout, self._cut)
 
     def _request_arrived(self) -> None:
+        self._is_waiting = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
