@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from turnout import RequestUpgradeStrategy, WebSocketService
 from turnout.protocol.connection import StandardConnection
 from turnout_compat.asyncio_runtime import AsyncioRuntime
-from turnout_compat.asyncio_serving import termination
-from turnout_compat.asyncio_transport import AsyncioTransport, bound_address, tls_context
+from turnout_compat.asyncio_serving import listen, termination
+from turnout_compat.asyncio_transport import AsyncioTransport, bound_address
 from turnout_pocket.server import PocketProtocol, PocketResponse
 
 if TYPE_CHECKING:
@@ -53,18 +53,9 @@ class PocketStrategy(RequestUpgradeStrategy):
 
     async def _serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         service = WebSocketService(registry, self, AsyncioRuntime())
-        loop, tls = asyncio.get_running_loop(), tls_context(settings)
-
-        def connected() -> PocketProtocol:
-            return PocketProtocol(service)
-
+        limit = registry.options.handshake_timeout
         async with termination() as asked:
-            if settings.unix is not None:
-                server = await loop.create_unix_server(connected, settings.unix, ssl=tls)
-            else:
-                server = await loop.create_server(
-                    connected, settings.host, settings.port, ssl=tls, backlog=settings.backlog
-                )
+            server = await listen(lambda: PocketProtocol(service), settings, limit, {})
             settings.announce(bound_address(server))
             await asked.wait()
             server.close()

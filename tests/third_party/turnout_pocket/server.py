@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("turnout_pocket")
 
+MAX_HEAD = 64 * 1024
+
 
 class PocketProtocol(asyncio.Protocol):
     """One connection: requests, their bodies, and whatever answers them."""
@@ -29,7 +31,7 @@ class PocketProtocol(asyncio.Protocol):
         self._service = service
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=64 * 1024)
+        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self.body: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.gone = asyncio.Event()
         self.writable = asyncio.Event()
@@ -59,6 +61,7 @@ class PocketProtocol(asyncio.Protocol):
 
     def _take(self, event: object) -> None:
         if isinstance(event, h11.Request):
+            check_size(event)
             self._stop_timer()
             self._task = asyncio.get_running_loop().create_task(self._answer(event))
         elif isinstance(event, h11.Data):
@@ -126,6 +129,12 @@ class PocketProtocol(asyncio.Protocol):
         """Raise `ConnectionClosed` when the client has gone."""
         if self.gone.is_set() or self.transport.is_closing():
             raise ConnectionClosed(CloseStatus(1006))
+
+
+def check_size(event: h11.Request) -> None:
+    """Refuse a head that came in one piece and is too large: h11 counts incomplete ones only."""
+    if len(event.target) + sum(len(n) + len(v) for n, v in event.headers) > MAX_HEAD:
+        raise h11.RemoteProtocolError("too large", error_status_hint=431)
 
 
 class PocketRequest(ServerHttpRequest):
@@ -244,9 +253,9 @@ class PocketResponse(ServerHttpResponse):
 
     def _begin(self, status: int, headers: HeadersLike, framing: list[tuple[str, str]]) -> None:
         self._protocol.check_alive()
-        self.started = True
         fields = self.headers.copy()
-        fields.extend(headers)
+        fields.extend(headers)  # raises for what may not be sent: then nothing has been
         fields.remove("Content-Length")
         fields.extend(framing)
+        self.started = True
         self._protocol.send(h11.Response(status_code=status, headers=fields.fields()))
