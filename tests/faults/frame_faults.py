@@ -58,7 +58,12 @@ def truncated_large_messages() -> None:
     replace(FrameEncoder, "encode", truncating)
 
 
-@fault(Row.VIOLATION, "test_unmasked_frame")
+@fault(
+    Row.VIOLATION,
+    "test_unmasked_frame",
+    "test_violation_in_the_first_bytes",
+    "test_violation_within_a_message",
+)
 def missing_mask_check() -> None:
     def lenient(check: Any) -> Any:
         return lambda first, second, reserved: check(first, second | 0x80, reserved)
@@ -76,12 +81,17 @@ def reserved_bits_of_control_frames() -> None:
     replace(driver_module, "check_first_bytes", lenient)
 
 
-@fault(Row.VIOLATION, "test_illegal_close_code", "test_close_of_one_byte")
+@fault(
+    Row.VIOLATION,
+    "test_illegal_close_code",
+    "test_close_of_one_byte",
+    "test_violation_within_a_message",
+)
 def any_close_code() -> None:
     replace(frames_module, "is_sendable_code", lambda _: lambda code: True)
 
 
-@fault(Row.VIOLATION, "test_handler_hears_of_a_violation")
+@fault(Row.VIOLATION, "test_handler_hears_of_a_violation", "test_failure_at_a_transport_error")
 def unreported_violation() -> None:
     def silent(failed: Any) -> Any:
         def fail(self: Any, status: CloseStatus, error: ProtocolError) -> None:
@@ -129,6 +139,7 @@ def invalid_text_fails_late() -> None:
     "test_one_mebibyte",
     "test_limits_of_partial_messages",
     "test_compressed_message_over_the_limit",
+    "test_fragments_of_one_byte_are_counted",
 )
 def exclusive_limits() -> None:
     replace(limits_module, "_limit", lambda limit: lambda option: limit(option) - 1)
@@ -140,6 +151,7 @@ def exclusive_limits() -> None:
     "test_default_limit",
     "test_message_over_the_limit",
     "test_limit_counts_bytes",
+    "test_oversized_message_that_is_sent_whole",
 )
 def declared_length_unchecked() -> None:
     replace(Driver, "_check_size", lambda _: nothing)
@@ -165,6 +177,8 @@ def inflating_without_end() -> None:
     "test_binary_pieces",
     "test_compressed_fragments",
     "test_accumulated_length",
+    "test_every_kind_of_frame_byte_by_byte",
+    "test_fragments_of_one_byte_are_counted",
 )
 def empty_pongs() -> None:
     def answer(self: Any, payload: bytes) -> None:
@@ -179,6 +193,8 @@ def empty_pongs() -> None:
     "test_binary_pieces",
     "test_declaration_of_partial_messages",
     "test_limits_of_partial_messages",
+    "test_close_between_pieces",
+    "test_empty_fragments_are_no_pieces",
 )
 def pieces_kept_until_the_end() -> None:
     def whole(begin: Any) -> Any:
@@ -196,6 +212,12 @@ def pieces_kept_until_the_end() -> None:
     "test_closed_exactly_once",
     "test_asyncio_beside_the_engine",
     "test_greenlet_bridge",
+    "test_both_sides_close_at_once",
+    "test_closed_in_the_segment_that_tells_to_close",
+    "test_close_by_the_handler_with_unsent_data",
+    "test_data_before_the_answer_to_a_close",
+    "test_line_breaks_in_a_close_reason",
+    "test_reset_instead_of_the_answer",
 )
 def lost_close_reason() -> None:
     def losing(encode: Any) -> Any:
@@ -204,7 +226,12 @@ def lost_close_reason() -> None:
     replace(FrameEncoder, "encode_close", losing)
 
 
-@fault(Row.CLOSE, "test_close_that_may_not_be_sent", "test_reason_is_counted_in_bytes")
+@fault(
+    Row.CLOSE,
+    "test_close_that_may_not_be_sent",
+    "test_reason_is_counted_in_bytes",
+    "test_close_reason_without_utf8",
+)
 def illegal_close_is_swallowed() -> None:
     def tamed(check: Any) -> Any:
         return lambda self: self if len(self.reason) < 124 else CloseStatus(1000)

@@ -33,7 +33,7 @@ def wrong_accept_key() -> None:
     replace(negotiated_module, "accept_key", lambda right: lambda key: right(key[::-1]))
 
 
-@fault(Row.METHOD, "test_method", *ORDER)
+@fault(Row.METHOD, "test_method", *ORDER, "test_strange_method")
 def any_method() -> None:
     leave_out("check_method")
 
@@ -62,7 +62,9 @@ def connection_is_no_list() -> None:
     replace(HandshakeHandler, "check_connection", lambda _: check)
 
 
-@fault(Row.VERSION, "test_version", "test_second_try_on_one_connection", BEFORE)
+@fault(
+    Row.VERSION, "test_version", "test_second_try_on_one_connection", BEFORE, "test_two_versions"
+)
 def any_version() -> None:
     leave_out("check_version")
 
@@ -90,6 +92,8 @@ def spoken_version_not_named() -> None:
     "test_forwarded_header_of_a_trusted_proxy",
     "test_allowed_origins",
     BEFORE,
+    "test_malformed_origin",
+    "test_two_origins",
 )
 def any_origin() -> None:
     leave_out("check_origin")
@@ -121,6 +125,9 @@ def interceptors_before_the_checks() -> None:
     "test_raising_interceptor",
     "test_refusal_ends_the_handshake",
     "test_header_injection",
+    "test_refused_with_the_status_that_was_set",
+    "test_refusal_that_may_not_be_sent",
+    "test_refusal_is_no_101",
 )
 def late_refusal() -> None:
     def unheard(before: Any) -> Any:
@@ -150,7 +157,7 @@ def lost_body_of_a_refusal() -> None:
     replace(InterceptorChain, "_ask", losing)
 
 
-@fault(Row.REFUSAL, "test_refused_by_false")
+@fault(Row.REFUSAL, "test_refused_by_false", "test_refused_with_the_status_that_was_set")
 def false_is_no_refusal() -> None:
     async def ask(self: InterceptorChain, interceptor: Any, attributes: dict[str, Any]) -> None:
         answer = interceptor.before_handshake(
@@ -161,7 +168,7 @@ def false_is_no_refusal() -> None:
     replace(InterceptorChain, "_ask", lambda _: ask)
 
 
-@fault(Row.PROTOCOLS, "test_chosen_protocol")
+@fault(Row.PROTOCOLS, "test_chosen_protocol", "test_required_protocol")
 def order_of_the_server() -> None:
     def select(self: Any, offered: list[str], spoken: tuple[str, ...]) -> str | None:
         lowered = {offer.lower(): offer for offer in reversed(offered)}
@@ -170,7 +177,9 @@ def order_of_the_server() -> None:
     replace(HandshakeHandler, "select_sub_protocol", lambda _: select)
 
 
-@fault(Row.PROTOCOLS, "test_no_protocol_in_common", "test_chosen_protocol")
+@fault(
+    Row.PROTOCOLS, "test_no_protocol_in_common", "test_chosen_protocol", "test_required_protocol"
+)
 def protocol_that_was_not_offered() -> None:
     def select(self: Any, offered: list[str], spoken: tuple[str, ...]) -> str | None:
         return spoken[0] if spoken else None

@@ -79,12 +79,31 @@ def no_goodbye() -> None:
     replace(WebSocketService, "drain", cut)
 
 
-@fault(Row.VANISHED, "test_vanished_peer", "test_iteration_ends", "test_send_to_a_vanished_peer")
+@fault(
+    Row.VANISHED,
+    "test_vanished_peer",
+    "test_iteration_ends",
+    "test_send_to_a_vanished_peer",
+    "test_half_a_close_frame",
+    "test_end_while_the_server_sends",
+    "test_end_within_a_message",
+    "test_reset_within_a_message",
+)
 def vanishing_is_1000() -> None:
     replace(closing_module, "NO_CLOSE_FRAME", lambda _: CloseStatus(1000))
 
 
-@fault(Row.VANISHED, "test_vanished_peer", "test_closed_exactly_once")
+@fault(
+    Row.VANISHED,
+    "test_vanished_peer",
+    "test_closed_exactly_once",
+    "test_half_a_close_frame",
+    "test_reset_within_a_message",
+    "test_reset_behind_the_close",
+    "test_resets_while_shaking_hands",
+    "test_end_behind_the_request",
+    "test_failure_after_the_close",
+)
 def closed_twice() -> None:
     def twice(tell: Any) -> Any:
         async def told(self: Lifecycle, status: CloseStatus) -> None:
@@ -146,13 +165,13 @@ def any_pong_answers() -> None:
     replace(Pings, "received", lambda _: received)
 
 
-@fault(Row.STATES, "test_use_after_close")
+@fault(Row.STATES, "test_use_after_close", "test_close_by_the_handler_with_unsent_data")
 def errors_without_the_status() -> None:
     wrong = ConnectionClosed(CloseStatus(1006), None)
     replace(Closing, "error", lambda _: lambda self: wrong)
 
 
-@fault(Row.STATES, "test_close_twice")
+@fault(Row.STATES, "test_close_twice", "test_closed_in_the_segment_that_tells_to_close")
 def second_close_counts() -> None:
     def overwriting(begin: Any) -> Any:
         def begun(self: Closing, status: CloseStatus) -> None:
