@@ -87,6 +87,7 @@ def second_close_frame() -> None:
     "test_vanished_peer",
     "test_violation_in_the_first_bytes",
     "test_violation_of_a_peer_that_sends_on",
+    "test_declaration_of_close_details",
 )
 def close_unanswered() -> None:
     def receive(self: Closing, status: CloseStatus) -> None:
@@ -216,6 +217,7 @@ def reasons_of_one_line() -> None:
     "test_data_around_the_close_of_the_peer",
     "test_end_behind_the_close",
     "test_reset_behind_the_close",
+    "test_declaration_of_close_details",
 )
 def peers_code_reported_as_1000() -> None:
     def wrong(enter: Any) -> Any:
@@ -245,6 +247,7 @@ def peers_code_reported_as_1000() -> None:
     "test_reset_instead_of_the_answer",
     "test_use_after_close",
     "test_violation_within_a_message",
+    "test_declaration_of_close_details",
 )
 def loss_overwrites_the_status() -> None:
     def overwriting(lost: Any) -> Any:

@@ -152,6 +152,7 @@ def exclusive_limits() -> None:
     "test_message_over_the_limit",
     "test_limit_counts_bytes",
     "test_oversized_message_that_is_sent_whole",
+    "test_declaration_of_early_limits",
 )
 def declared_length_unchecked() -> None:
     replace(Driver, "_check_size", lambda _: nothing)

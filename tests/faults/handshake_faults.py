@@ -63,13 +63,18 @@ def connection_is_no_list() -> None:
 
 
 @fault(
-    Row.VERSION, "test_version", "test_second_try_on_one_connection", BEFORE, "test_two_versions"
+    Row.VERSION,
+    "test_version",
+    "test_second_try_on_one_connection",
+    BEFORE,
+    "test_two_versions",
+    "test_declaration_of_handshake_checks",
 )
 def any_version() -> None:
     leave_out("check_version")
 
 
-@fault(Row.VERSION, "test_version")
+@fault(Row.VERSION, "test_version", "test_declaration_of_handshake_checks")
 def spoken_version_not_named() -> None:
     def silent(check: Any) -> Any:
         def checked(self: HandshakeHandler, *args: Any) -> None:
@@ -128,6 +133,7 @@ def interceptors_before_the_checks() -> None:
     "test_refused_with_the_status_that_was_set",
     "test_refusal_that_may_not_be_sent",
     "test_refusal_is_no_101",
+    "test_declaration_of_plain_refusals",
 )
 def late_refusal() -> None:
     def unheard(before: Any) -> Any:
