@@ -31,7 +31,7 @@ def render(results: Iterable[Results]) -> str:
     rows += [_row(f"{one.name} alone", one) for one in alone]
     return "\n".join(
         [
-            table(["server", "version", *VERDICTS], rows),
+            table(["server", "version", "cases", *VERDICTS], rows),
             "",
             "What is behind the numbers of turnout:",
             "",
@@ -45,7 +45,8 @@ def render(results: Iterable[Results]) -> str:
 
 
 def _row(label: str, results: Results) -> list[str]:
-    return [label, results.version, *(str(count or "") for count in results.counts)]
+    counts = [str(count or "") for count in results.counts]
+    return [label, results.version, str(len(results.cases)), *counts]
 
 
 def _reason(deviation: Deviation, present: set[str]) -> str:

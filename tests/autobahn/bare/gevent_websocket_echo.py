@@ -14,5 +14,7 @@ class Echo(WebSocketApplication):  # type: ignore[misc]  # it ships no types
             self.ws.send(message, binary=isinstance(message, bytearray))
 
 
+app = Resource([("/echo", Echo)])
+
 if __name__ == "__main__":
-    WebSocketServer(("127.0.0.1", int(sys.argv[1])), Resource([("/echo", Echo)])).serve_forever()
+    WebSocketServer(("127.0.0.1", int(sys.argv[1])), app).serve_forever()
