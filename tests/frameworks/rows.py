@@ -14,9 +14,8 @@ class Row:
     """One command line; `{port}` stands for a free port where the server does not tell which.
 
     `goodbye` is the close code that clients get at the end: 1001 where turnout ends the sessions,
-    else what the server sends before turnout hears of it; None for a bare end. `heard` is what
-    `after_connection_closed` may be told; nothing where the server ends its tasks before they can
-    tell anybody. `code` is the exit code.
+    else what the server sends in its place; None for a bare end. `heard` is what
+    `after_connection_closed` may be told. `code` is the exit code.
     """
 
     command: str
@@ -48,7 +47,7 @@ UVICORN: dict[str, Any] = {
     "heard": frozenset({1012}),
     "code": -SIGTERM,
 }  # it ends by the signal, after all
-DAPHNE: dict[str, Any] = {"goodbye": None, "heard": frozenset()}
+DAPHNE: dict[str, Any] = {"goodbye": 1000}  # it sends no 1001
 GRANIAN = "granian --interface asgi --host 127.0.0.1 --port {port}"
 GUNICORN = "gunicorn -b 127.0.0.1:0 --no-control-socket"
 WSGI = [

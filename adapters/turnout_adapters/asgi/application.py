@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from turnout.errors import ConfigurationError, ConnectionClosed
 from turnout.service import WebSocketService
 from turnout_adapters.asgi.lifespan import Lifespan
+from turnout_adapters.asgi.reactor import drain_with_reactor
 from turnout_adapters.asgi.receiver import Receiver
 from turnout_adapters.asgi.request import AsgiRequest
 from turnout_adapters.asgi.response import AsgiResponse
@@ -79,6 +80,7 @@ class AsgiApplication:
             )
         self._loop = loop
         self._runtime.bind(loop)
+        drain_with_reactor(loop, self.service)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         receiver = Receiver(receive)
