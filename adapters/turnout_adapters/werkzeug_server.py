@@ -10,7 +10,7 @@ import sys
 import threading
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
@@ -168,8 +168,12 @@ class TimedHandler(WSGIRequestHandler):
 
     connection: Any
     rfile: Any
-    server: Acceptor
     _body: BodyReader | None = None
+
+    @property
+    def patient(self) -> PatientServer:
+        """The server, by what it is."""
+        return cast("Acceptor", self.server).patient
 
     def handle(self) -> None:
         """Answer requests until the connection ends."""
@@ -187,7 +191,7 @@ class TimedHandler(WSGIRequestHandler):
 
     def handle_one_request(self) -> None:
         """Read and answer one request; end the connection when it does not come."""
-        self.server.patient.requests.waits(self.connection, partial(cut, self.connection))
+        self.patient.requests.waits(self.connection, partial(cut, self.connection))
         super().handle_one_request()
 
     def parse_request(self) -> bool:
@@ -219,7 +223,7 @@ class TimedHandler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         """Answer a request that has arrived."""
-        self.server.patient.requests.answers(self.connection)
+        self.patient.requests.answers(self.connection)
         reader = self.rfile
         if self.headers.get("Transfer-Encoding") is not None:
             self.close_connection = True

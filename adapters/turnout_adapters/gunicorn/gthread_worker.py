@@ -57,10 +57,10 @@ class ServingThreadWorker(ServingWorker, ThreadWorker):
             listener.close()
         self._asked.put(True)
 
-    def accept(self, *arguments: Any) -> None:
+    def accept(self, *arguments: Any, **keywords: Any) -> None:
         """Accept a connection, unless the listener was closed meanwhile."""
         if self.alive:
-            super().accept(*arguments)
+            super().accept(*arguments, **keywords)
 
     def _finish(self, limit: float) -> None:
         self._asked.get()
