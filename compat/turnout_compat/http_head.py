@@ -22,7 +22,7 @@ class Lines(Protocol):
 
     def readline(self, limit: int = -1, /) -> bytes:
         """Return the next line; an empty one at the end."""
-        ...  # noqa: PIE790  # a body that returns nothing would be an error to pyright
+        ...  # a body that returns nothing would be an error to pyright
 
 
 class CheckedLines:
