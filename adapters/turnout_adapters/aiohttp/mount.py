@@ -24,6 +24,9 @@ __all__ = ["answer", "mount"]
 
 log = logging.getLogger("turnout.aiohttp")
 
+CLIENT_GONE = 499
+"""What the access log shows for a client that went before its answer, as in nginx's."""
+
 
 def mount(
     app: web.Application,
@@ -89,8 +92,9 @@ async def answer(service: WebSocketService, request: AiohttpRequest) -> web.Stre
     response = AiohttpResponse(request.native)
     try:
         await service.handle(request, response)
-    except ConnectionClosed as closed:
-        raise ConnectionResetError("the client has gone") from closed  # which aiohttp expects
+    except ConnectionClosed:
+        # aiohttp logs with a traceback what is raised; what it cannot write any more, it drops.
+        return web.Response(status=CLIENT_GONE) if response.native is None else response.native
     except Exception:
         transport = request.native.transport
         if not response.switched or transport is None:

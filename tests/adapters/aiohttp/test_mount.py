@@ -20,7 +20,9 @@ from turnout import (
     WebSocketSession,
     plugins,
 )
+from turnout.testing.deadlines import DEADLINE
 from turnout.testing.frames import TEXT
+from turnout.testing.http import HandshakeRequest
 from turnout_adapters.aiohttp import AiohttpStrategy, mount
 
 USER: ContextVar[str] = ContextVar("user", default="nobody")
@@ -204,6 +206,38 @@ class Listening(WebSocketHandler):
 
     async def after_connection_closed(self, session: WebSocketSession, status: CloseStatus) -> None:
         self.closed.append(status)
+
+
+def test_client_that_goes_before_the_101_leaves_no_traceback(
+    run_app: Any, mounted: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+
+    class UntilItGoes(HandshakeInterceptor):
+        async def before_handshake(
+            self, request: Any, response: Any, handler: Any, attributes: Any
+        ) -> bool:
+            asked.set()
+            await response.wait_disconnected()
+            return True
+
+        def after_handshake(
+            self, request: Any, response: Any, handler: Any, exception: Any
+        ) -> None:
+            ended.set()
+
+    app = web.Application()
+    registry = echoing()
+    registry.websocket("/waits", interceptors=[UntilItGoes()])(print)
+    mounted(app, registry)
+    running = run_app(app)
+    client = running.connect()
+    client.stream.write(HandshakeRequest(target="/waits").encode())
+    assert asked.wait(DEADLINE)
+    client.stream.vanish()
+    assert ended.wait(DEADLINE)
+    running.stop()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_shutdown_of_the_host_closes_the_sessions(run_app: Any, mounted: Any) -> None:
