@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -85,12 +86,17 @@ class ServingThreadWorker(ServingWorker, ThreadWorker):
 
 
 def _end_by(conn: Any, requests: RunningRequests) -> None:
-    """Have a connection tell when gunicorn closes it, which it does in several places."""
+    """Have a connection tell when gunicorn closes it, which it does in several places.
+
+    Where its socket was closed before, as after a TLS handshake that was cut short, gunicorn's
+    `close` raises, and the worker counts the connection twice: it ends before others have.
+    """
     close = conn.close
 
     def tell_and_close(*arguments: Any, **keywords: Any) -> None:
         requests.ends(conn)
-        close(*arguments, **keywords)
+        with suppress(OSError):
+            close(*arguments, **keywords)
 
     conn.close = tell_and_close
     conn.end = lambda: cut(conn.sock)

@@ -159,11 +159,3 @@ def test_another_worker_is_refused_with_what_to_do(run: Run) -> None:
     with gunicorn.connect() as client:
         assert client.handshake("/echo").status == 500
     gunicorn.wait_for("needs gunicorn's gthread worker: -k gthread")
-
-
-def test_gunicorn_writes_a_response_after_an_application_has_taken_the_socket(run: Run) -> None:
-    """Why an upgraded request is ended with `ConnectionIsOver`: fails when gunicorn has changed."""
-    with run(app="bare").connect() as client:
-        client.stream.write(client.handshake_request("/").encode())
-        client.stream.read_until(b"frames")
-        assert client.stream.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
