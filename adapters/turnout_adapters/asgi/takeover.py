@@ -6,6 +6,7 @@ it and turnout's application, middleware or a framework's routes, passes the sco
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 if TYPE_CHECKING:
@@ -23,13 +24,16 @@ class TakeoverHost(Protocol):
     """A host that can give its connection away."""
 
     @property
+    @abstractmethod
     def strategy(self) -> RequestUpgradeStrategy:
         """What sessions on its connections can do."""
 
     @property
+    @abstractmethod
     def method(self) -> str:
         """The method of the request, which a WebSocket scope does not tell."""
 
+    @abstractmethod
     def take_over(self, upgrade: Upgrade) -> Connection:
         """Write the 101 and return the connection; raise `ConnectionClosed` if there is none."""
 

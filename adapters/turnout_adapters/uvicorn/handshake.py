@@ -10,7 +10,7 @@ any size: httptools always, h11 when they come at once.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -40,7 +40,8 @@ def careful(
         "checks": checks,
         "head_timeout": registry.options.handshake_timeout,
     }
-    return type(f"Careful{protocol.__name__}", (kind, protocol), attributes)
+    made: Any = type(f"Careful{protocol.__name__}", (kind, protocol), attributes)
+    return cast("type[asyncio.Protocol]", made)
 
 
 class _Careful:

@@ -196,8 +196,9 @@ class WebSocketProtocol(HttpExchange):
         """Give the connection back to uvicorn's HTTP: its client may try again."""
         self._server_state.connections.discard(cast("Any", self))
         early, _ = self._h11.trailing_data
-        http: Any = self._config.http_protocol_class(  # as uvicorn's server makes one
-            config=self._config,  # type: ignore[call-arg]  # known as an asyncio.Protocol only
+        make: Any = self._config.http_protocol_class
+        http = make(  # as uvicorn's server makes one
+            config=self._config,
             server_state=self._server_state,
             app_state=self._app_state,
             _loop=self._loop,

@@ -99,9 +99,11 @@ class RegistryServer(uvicorn.Server):
         self.started = True
 
     def _make_protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+        return made
 
     async def _serve_on(self, sockets: list[socket.socket], asked: asyncio.Event) -> None:
         await self.startup(sockets)
