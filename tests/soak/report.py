@@ -31,6 +31,7 @@ def _column(result: SoakResult) -> dict[str, str]:
         "how they ended": ", ".join(f"{how} {count:,}" for how, count in result.ends.items()),
         "never opened": ", ".join(f"{why} {n:,}" for why, n in result.never_opened.items()),
         "client processes killed, stopped": strokes,
+        "too busy for its figures": f"{result.unanswered} times",
         "messages acknowledged": f"{result.acknowledged:,}",
         "**violations**": f"**{len(result.failures)}**",
         "resident memory": _pair(result, "memory", MIB, " MiB"),
