@@ -100,7 +100,6 @@ def vanishing_is_1000() -> None:
     "test_half_a_close_frame",
     "test_reset_within_a_message",
     "test_reset_behind_the_close",
-    "test_resets_while_shaking_hands",
     "test_end_behind_the_request",
     "test_failure_after_the_close",
 )

@@ -10,7 +10,7 @@ from turnout.testing.bystander import check_answered, undisturbed
 from turnout.testing.client import Connect
 from turnout.testing.commands import command
 from turnout.testing.frames import BINARY, CLOSE, TEXT, close_payload, encode_frame
-from turnout.testing.marks import both_colours, requires, rule
+from turnout.testing.marks import both_colours, requires, rule, slow
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
@@ -51,6 +51,7 @@ def test_request_cut_short(
     assert not server.events.of(token, "established")
 
 
+@slow
 @both_colours
 @rule(Row.HOSTILE, "resets in the middle of handshakes: what was established is closed, once")
 def test_resets_while_shaking_hands(
