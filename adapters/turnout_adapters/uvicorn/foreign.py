@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakKeyDictionary
 
@@ -53,7 +54,7 @@ class ForeignApplication:
             send_buffer=None,
             max_connections=None,
         )
-        self.max_queue: int = config.ws_max_queue
+        self.max_queue: int = config.ws_max_queue or sys.maxsize  # None and 0: no limit
         self.runtime: AsyncioRuntime = AsyncioRuntime(asyncio.get_running_loop())
         self.service: WebSocketService = WebSocketService(
             WebSocketHandlerRegistry(options=self.options), WsprotoStrategy(), self.runtime

@@ -35,6 +35,18 @@ def test_messages_wait_up_to_ws_max_queue(run: Run, endpoints: Endpoints) -> Non
     assert [endpoints.seen.get(timeout=TIMEOUT) for _ in range(10)] == [*map(str, range(10))]
 
 
+def test_ws_max_queue_without_a_limit(run: Run, endpoints: Endpoints) -> None:
+    running = run(starlette_application(endpoints), ws_max_queue=0)
+    client = running.connect("/wait")
+    assert endpoints.seen.get(timeout=TIMEOUT) == "accepted"
+    for number in range(100):
+        client.send_text(str(number))
+    client.send_ping(b"read")
+    assert client.read_frame().payload == b"read"
+    running.loop.call_soon_threadsafe(endpoints.go.set)
+    assert [endpoints.seen.get(timeout=TIMEOUT) for _ in range(100)] == [*map(str, range(100))]
+
+
 def test_slow_reader_holds_the_application_back(run: Run, endpoints: Endpoints) -> None:
     client = run(starlette_application(endpoints)).connect("/flood")
     for number in range(FLOOD):
