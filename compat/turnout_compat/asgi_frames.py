@@ -20,24 +20,39 @@ from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError, ProtocolError
 from turnout.messages import PingMessage, PongMessage
 from turnout.protocol.receivers import NOT_UTF8
+from turnout.session.connection import Connection
 from turnout_compat.frame_guard import FrameGuard
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
-    from turnout.session.connection import Connection
     from turnout_compat.frame_guard import ControlFrame
 
-__all__ = ["Frames", "GuardedInput", "found_by_host", "frames_of", "offer_frames"]
+__all__ = [
+    "FramedConnection",
+    "Frames",
+    "GuardedInput",
+    "found_by_host",
+    "frames_of",
+    "offer_frames",
+]
 
 EXTENSION: Final = "turnout.frames"
 Event: TypeAlias = "dict[str, Any]"
+
+
+class FramedConnection(Connection):
+    """A connection of turnout's over a host that has `Frames`."""
+
+    @abstractmethod
+    def take_control(self, message: PingMessage | PongMessage) -> bool:
+        """Take a ping or pong at once where nobody sees it in its turn; tell whether it was."""
 
 
 class Frames(ABC):
     """One WebSocket of a host, as turnout's connection sees it below the events of ASGI."""
 
     @abstractmethod
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard what the peer sends by the limits of these options, first what came early.
 
         Called once, when the host has sent its 101; sets `connection.heard` from then on.
@@ -85,7 +100,7 @@ class GuardedInput:
         self.closed = False
         self.messages = 0
         self._guard: FrameGuard | None = None
-        self._connection: Connection | None = None
+        self._connection: FramedConnection | None = None
         self._early = b""
         self._late_ping: bytes | None = None
 
@@ -94,7 +109,7 @@ class GuardedInput:
         """How much waits for `begin`."""
         return len(self._early)
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Hold nothing back any more; `receive(b"")` then gives what was."""
         self._guard = FrameGuard(options)
         self._connection = connection
@@ -137,11 +152,16 @@ class GuardedInput:
                 self._late_ping = frame
             else:
                 yield frame
-            yield {"type": "turnout.ping", "message": control}
+            yield from self._tell("turnout.ping", control)
         else:
             yield frame
             if isinstance(control, PongMessage):
-                yield {"type": "turnout.pong", "message": control}
+                yield from self._tell("turnout.pong", control)
+
+    def _tell(self, kind: str, message: PingMessage | PongMessage) -> Iterator[Event]:
+        assert self._connection is not None
+        if not self._connection.take_control(message):
+            yield {"type": kind, "message": message}
 
 
 def found_by_host(code: int, what: str) -> ProtocolError:

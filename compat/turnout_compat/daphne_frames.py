@@ -20,7 +20,7 @@ from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_hos
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
-    from turnout.session.connection import Connection
+    from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["Flow", "GuardedProtocol"]
 
@@ -61,7 +61,7 @@ class DaphneFrames(Frames):
     def __init__(self, protocol: GuardedProtocol) -> None:
         self._protocol = protocol
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard what the peer sends."""
         self._protocol.begin(options, connection)
 
@@ -111,8 +111,10 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         """Keep our direction open where a close frame is still owed."""
         if self._input.failed and not self._ended:
             self._ended = True
+        elif self._ended or self._input.closed:
+            self.transport.loseConnection()
         else:
-            self.transport.loseConnection() if self._ended else self.transport.abortConnection()
+            self.transport.abortConnection()
 
     def writeConnectionLost(self) -> None:  # noqa: N802  # Twisted's name
         """Nothing to do: this side has ended it."""
@@ -130,8 +132,9 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803  # autobahn's
         """Pass a message on, and hold the peer back until the application has taken it."""
-        self._count()
-        super().onMessage(payload, isBinary)
+        if not self._input.failed:  # autobahn delivers text all the same that it has found wrong
+            self._count()
+            super().onMessage(payload, isBinary)
 
     def _fail_connection(self, code: int = 1001, reason: str = "") -> None:
         """Tell what autobahn has found, and leave the close frame to the session."""
@@ -170,19 +173,19 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     # The application's calls, by `DaphneFrames`
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard from now on."""
         self._input.begin(options, connection)
         self._receive(b"")
 
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
-        if self._ended or self._input.closed or not hasattr(self.transport, "loseWriteConnection"):
+        self.transport.resumeProducing()  # what is left unread would make the kernel send a reset
+        if self._ended or not hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseConnection()
         else:
             self._ended = True
             self.transport.loseWriteConnection()
-            self.transport.resumeProducing()
 
     # In between
 

@@ -18,7 +18,7 @@ from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_hos
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
-    from turnout.session.connection import Connection
+    from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedStream"]
 
@@ -32,7 +32,7 @@ class HypercornFrames(Frames):
     def __init__(self, stream: GuardedStream) -> None:
         self._stream = stream
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard what the peer sends; what came early is read in the background."""
         self._stream.begin(options, connection)
 
@@ -106,7 +106,7 @@ class GuardedStream(WSStream):
 
     # The application's calls
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard from now on."""
         self._input.begin(options, connection)
         self.task_group.spawn(self._receive, b"")

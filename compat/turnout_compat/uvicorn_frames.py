@@ -23,7 +23,7 @@ from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_hos
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
-    from turnout.session.connection import Connection
+    from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedSansioProtocol", "GuardedWsprotoProtocol"]
 
@@ -48,7 +48,7 @@ class UvicornFrames(Frames):
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard what the peer sends, and leave the time for its close frame to the session."""
         self._protocol.close_timeout = options.close_timeout + 1
         self._protocol.begin(options, connection)
@@ -141,7 +141,7 @@ class _Guarded:
 
     # The application's calls, by `UvicornFrames`
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard from now on."""
         self._input.begin(options, connection)
         self._receive(b"")

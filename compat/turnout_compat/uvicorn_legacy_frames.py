@@ -18,7 +18,7 @@ from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_hos
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
-    from turnout.session.connection import Connection
+    from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedLegacyProtocol"]
 
@@ -32,7 +32,7 @@ class LegacyFrames(Frames):
     def __init__(self, protocol: GuardedLegacyProtocol) -> None:
         self._protocol = protocol
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard what the peer sends, and leave the time for its close frame to the session."""
         self._protocol.close_timeout = options.close_timeout + 1
         self._protocol.begin(options, connection)
@@ -125,7 +125,7 @@ class GuardedLegacyProtocol(WebSocketProtocol):
             self._closing = True
             self._run(self.close(message["code"], message["reason"]))
 
-    def begin(self, options: WebSocketOptions, connection: Connection) -> None:
+    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard from now on."""
         self._begun = True
         self._input.begin(options, connection)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
 from turnout.errors import ConnectionClosed
-from turnout.messages import BinaryMessage, Message, PingMessage, TextMessage
+from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.limits import SizeLimits, too_big
-from turnout.session.connection import Connection
-from turnout_compat.asgi_frames import frames_of
+from turnout_compat.asgi_frames import FramedConnection, frames_of
 
 if TYPE_CHECKING:
-    from turnout.options import WebSocketOptions
+    from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
     from turnout_adapters.asgi.types import Event
@@ -30,7 +29,7 @@ END = "turnout.end"
 """What stands behind the last event that goes out."""
 
 
-class AsgiConnection(Connection):
+class AsgiConnection(FramedConnection):
     """Reads and writes in a task each: a host's `send` may wait, a session's may not.
 
     Where the host has `Frames`, control frames and the end of the connection go through them.
@@ -40,7 +39,7 @@ class AsgiConnection(Connection):
         self,
         request: AsgiRequest,
         response: AsgiResponse,
-        options: WebSocketOptions,
+        upgrade: Upgrade,
         cut: Callable[[AsgiRequest], None],
     ) -> None:
         self._request = request
@@ -50,8 +49,9 @@ class AsgiConnection(Connection):
         self.remote_address = request.remote_address
         self._receive = request.receiver.receive
         self._send = response.pass_on
-        self._options = options
-        self._limits = SizeLimits(options, partial=False)
+        self._options = upgrade.options
+        self._handler = upgrade.handler
+        self._limits = SizeLimits(upgrade.options, partial=False)
         self._frames: Frames | None = frames_of(self.native)
         self._loop = asyncio.get_running_loop()
         self._outbound: deque[Event] = deque()
@@ -116,6 +116,14 @@ class AsgiConnection(Connection):
             self._cancel()
             self._cut(self._request)
             self._loop.call_soon(self._connection_lost, None)
+
+    def take_control(self, message: PingMessage | PongMessage) -> bool:
+        """Tell the session at once of what its handler does not see."""
+        if isinstance(message, PongMessage):
+            if not self._handler.pongs:
+                self.session.pong_received(message)
+            return not self._handler.pongs
+        return not self._handler.pings
 
     async def wait_ended(self) -> None:
         """Return when neither task runs any more."""

@@ -63,7 +63,7 @@ class AsgiStrategy(RequestUpgradeStrategy):
             return
         await cast("AsgiResponse", response).accept(upgrade.response_headers)
         connection = AsgiConnection(
-            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade.options, self.cut
+            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade, self.cut
         )
         await upgrade.run(connection)
         await connection.wait_ended()

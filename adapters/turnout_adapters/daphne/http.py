@@ -33,8 +33,13 @@ class CarefulRequest(WebRequest):  # type: ignore[misc]  # daphne ships no types
 
     def process(self) -> Any:
         """Serve the request, which has arrived whole."""
-        if self.requestHeaders.hasHeader(b"upgrade") and not self._is_handshake():
-            self.requestHeaders = WithoutUpgrade(dict(self.requestHeaders.getAllRawHeaders()))
+        if self.requestHeaders.hasHeader(b"upgrade"):
+            fields = self._fields()
+            if self._is_handshake(fields):
+                self.server.handshake_fields = fields
+                self.requestHeaders.removeHeader(b"origin")  # autobahn has a policy of its own
+            else:
+                self.requestHeaders = WithoutUpgrade(dict(self.requestHeaders.getAllRawHeaders()))
         return super().process()
 
     def handle_reply(self, message: Any) -> None:
@@ -57,15 +62,18 @@ class CarefulRequest(WebRequest):  # type: ignore[misc]  # daphne ships no types
         if self.producer is self.flow:
             self.unregisterProducer()
 
-    def _is_handshake(self) -> bool:
+    def _fields(self) -> list[tuple[bytes, bytes]]:
         headers = self.requestHeaders.getAllRawHeaders()
+        return [(name.lower(), value) for name, values in headers for value in values]
+
+    def _is_handshake(self, fields: list[tuple[bytes, bytes]]) -> bool:
         scope = {
             "type": "http",
             "method": self.method.decode("ascii"),
             "http_version": self.clientproto.rpartition(b"/")[2].decode("ascii"),
             "raw_path": self.uri.partition(b"?")[0],
             "root_path": self.server.root_path,
-            "headers": [(name.lower(), value) for name, values in headers for value in values],
+            "headers": fields,
         }
         return is_handshake(scope, self.server.registry)
 

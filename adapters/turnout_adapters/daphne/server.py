@@ -64,6 +64,8 @@ class RegistryServer(Server):  # type: ignore[misc]  # daphne ships no types
         self.registry = app.service.registry
         self._options = self.registry.options
         self._main: asyncio.Task[None] | None = None
+        self.handshake_fields: list[tuple[bytes, bytes]] = []
+        """The fields of the request that is becoming a WebSocket right now."""
         super().__init__(
             self._answer,
             endpoints=["none"],  # daphne exits without any; the sockets take their place
@@ -90,6 +92,7 @@ class RegistryServer(Server):  # type: ignore[misc]  # daphne ships no types
         """Complete the scope of a WebSocket, which daphne leaves without half of it."""
         if scope["type"] == "websocket":
             scope["http_version"] = "1.1"
+            scope["headers"] = self.handshake_fields
             scope["scheme"] = "ws" if self._settings.tls_cert is None else "wss"
             scope["raw_path"] = protocol.http_request_uri.partition("?")[0].encode("latin-1")
             scope["extensions"] = {"websocket.http.response": {}}

@@ -87,7 +87,7 @@ class Connections:
         """Accept connections within the block."""
         tls: dict[str, Any] = {"ssl": self._tls_context(settings)}
         if tls["ssl"] is not None:
-            tls["ssl_handshake_timeout"] = self._config.ssl_handshake_timeout
+            tls["ssl_handshake_timeout"] = self._config.keep_alive_timeout  # see `_config`
         servers = [
             await asyncio.start_server(self._accept, sock=one, backlog=settings.backlog, **tls)
             for one in sockets

@@ -15,6 +15,7 @@ BY_TURNOUT = {
     "keyfile": "tls_key in serve()",
     "graceful_timeout": "the option close_timeout",
     "keep_alive_timeout": "the option handshake_timeout",
+    "ssl_handshake_timeout": "the option handshake_timeout",
     "websocket_max_message_size": "the options max_text_size and max_binary_size",
     "websocket_ping_interval": "the option ping_interval",
 }

@@ -1,0 +1,56 @@
+"""What hypercorn does otherwise: each test fails when hypercorn has mended it.
+
+`turnout_compat.hypercorn_frames` stands in front of all but the last, `protocols` of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.adapters.asgi_host import BARE, Host
+
+from turnout.testing.frames import TEXT
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """hypercorn, without turnout."""
+    with Host("hypercorn", tmp_path_factory.mktemp("hosted"), BARE) as running:
+        yield running
+
+
+def test_violation_has_no_close_frame(host: Host) -> None:
+    with host.connect("/echo") as client:
+        client.send_frame(0x3)
+        assert client.stream.read_to_end() == b""
+
+
+def test_close_of_the_peer_is_told_as_1006(host: Host) -> None:
+    with host.connect("/echo") as client:
+        client.send_close(4321, "why")
+        client.read_close()
+    host.wait_for("disconnect 1006")
+
+
+def test_frame_before_the_accept_is_answered_by_400(host: Host) -> None:
+    with host.connect() as client:
+        request = client.handshake_request("/late").encode()
+        client.stream.write(request)
+        host.wait_for("connected /late")
+        client.send_frame(TEXT, b"early")
+        assert client.stream.read_exactly(12) == b"HTTP/1.1 400"
+
+
+def test_deflate_is_always_on(host: Host) -> None:
+    with host.connect() as client:
+        answer = client.open("/echo", extensions="permessage-deflate")
+        assert "Sec-WebSocket-Extensions" in answer.headers
+
+
+def test_broken_handshake_gets_an_empty_400(host: Host) -> None:
+    with host.connect() as client:
+        answer = client.handshake("/echo", version="12")
+        assert (answer.status, answer.body) == (400, b"")
+    with host.connect() as client:
+        assert client.handshake("/echo", upgrade="h2c").status == 101
