@@ -193,9 +193,11 @@ async def send_to(session: WebSocketSession, session_id: str, text: str) -> obje
 
 
 async def drain(session: WebSocketSession, code: int, reason: str) -> object:
-    """Begin to close every session of this server."""
+    """Begin to close every session of this server, behind the answer."""
+    await session.send(json.dumps("draining"))  # where tasks are threads, one may begin at once
     turnout.spawn(registry().drain(code=code, reason=reason))
-    return "draining"
+    await session.wait_closed()
+    return None
 
 
 async def add_path(session: WebSocketSession, path: str) -> object:
