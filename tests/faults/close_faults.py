@@ -52,7 +52,6 @@ def second_close_frame() -> None:
 
 @fault(
     Row.CLOSE,
-    "test_a_thousand_headers",
     "test_after_handshake",
     "test_binary",
     "test_byte_by_byte",
@@ -66,28 +65,13 @@ def second_close_frame() -> None:
     "test_closed_exactly_once",
     "test_closed_in_the_segment_that_tells_to_close",
     "test_data_around_the_close_of_the_peer",
+    "test_declaration_of_close_details",
     "test_end_behind_the_close",
-    "test_end_behind_the_request",
-    "test_fragments_of_one_byte_are_counted",
+    "test_failure_after_the_close",
     "test_half_a_close_frame",
-    "test_header_injection",
-    "test_large_header",
-    "test_length_of_2_to_the_63",
-    "test_long_target",
-    "test_malformed_header",
-    "test_many_headers",
-    "test_no_http",
     "test_nothing_after_the_close",
-    "test_oversized_message_that_is_sent_whole",
-    "test_request_cut_short",
-    "test_reset_behind_the_close",
-    "test_reset_within_a_message",
-    "test_resets_while_shaking_hands",
     "test_text",
     "test_vanished_peer",
-    "test_violation_in_the_first_bytes",
-    "test_violation_of_a_peer_that_sends_on",
-    "test_declaration_of_close_details",
 )
 def close_unanswered() -> None:
     def receive(self: Closing, status: CloseStatus) -> None:
@@ -248,6 +232,7 @@ def peers_code_reported_as_1000() -> None:
     "test_use_after_close",
     "test_violation_within_a_message",
     "test_declaration_of_close_details",
+    "test_failure_at_a_transport_error",
 )
 def loss_overwrites_the_status() -> None:
     def overwriting(lost: Any) -> Any:
@@ -271,6 +256,7 @@ def loss_overwrites_the_status() -> None:
     "test_handler_hears_of_a_violation",
     "test_vanished_peer",
     "test_violation_within_a_message",
+    "test_failure_at_a_transport_error",
 )
 def end_of_stream_ignored() -> None:
     replace(StandardConnection, "eof_received", lambda _: lambda self: True)

@@ -59,6 +59,7 @@ def nothing(*args: Any) -> None:
     "test_violation_of_a_peer_that_sends_on",
     "test_violation_within_a_message",
     "test_declaration_of_violation_codes",
+    "test_failure_at_a_transport_error",
 )
 def wrong_code_for_violations() -> None:
     replace(ProtocolError, "code", lambda _: 1008)
