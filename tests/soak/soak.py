@@ -28,8 +28,8 @@ ANSWERING = 20.0
 """Seconds for the server to answer a request for its figures."""
 ENDING = 60.0
 """Seconds for the server to end after SIGTERM, when nobody is connected."""
-OTHER_THREADS = 20
-"""Threads of a pool that answer requests, or were about to end, when most sessions were counted."""
+SESSIONS_OF_A_SLOT = 4
+"""How many clients that held a slot one after the other a server may still be busy with."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -118,7 +118,7 @@ class Soak:
             return not seen["violations"]  # there is nothing left to be proved
 
         storm.blow(self.seconds, goes_on)
-        pooled = self._pooled_threads(result)
+        pooled = self._pooled_threads()
         result.after = figures.settled(result.before, pooled)
         result.processes_killed, result.processes_stopped = storm.killed, storm.stopped
 
@@ -129,13 +129,13 @@ class Soak:
         result.ends = dict(record.ends.most_common())
         result.never_opened = dict(record.never_opened.most_common())
         result.failures += violations(journal, record)
-        result.failures += differences(result.before, result.after, self._pooled_threads(result))
+        result.failures += differences(result.before, result.after, self._pooled_threads())
 
-    def _pooled_threads(self, result: SoakResult) -> int:
-        """Return how many threads a pool may have made: one for each session at a time."""
+    def _pooled_threads(self) -> int:
+        """Return how many threads a pool may have made in its worst moment, and keeps."""
         if plugins.load(self.engine, self.strategy).runtime != "threads":
             return 0
-        return result.most_sessions + OTHER_THREADS
+        return SESSIONS_OF_A_SLOT * self.plan.connections
 
 
 def tracebacks(log: str) -> list[str]:

@@ -84,6 +84,13 @@ def test_connection_that_only_its_client_knows_is_a_violation() -> None:
     assert "connection 7: open for its client" in found
 
 
+def test_pool_keeps_its_threads_and_what_they_hold() -> None:
+    after = {**AT_REST, "threads": 101, "blocks": 110_000, "heap": 58 << 20}
+    assert len(differences(AT_REST, after)) == 3
+    assert differences(AT_REST, after, pooled_threads=200) == []
+    assert len(differences(AT_REST, {**after, "threads": 201}, pooled_threads=200)) == 1
+
+
 def test_what_returns_is_no_difference() -> None:
     after = {**AT_REST, "memory": 104 << 20, "blocks": 100_500, "descriptors": 9}
     assert differences(AT_REST, after) == []

@@ -17,6 +17,8 @@ GROWTH = {"blocks": (0.02, 3000), "heap": (0.05, 2 << 20), "memory": (0.5, 16 <<
 Blocks of Python and bytes of the C heap show what is leaked; the resident memory has the holes
 between what is left, which differ from storm to storm.
 """
+OF_A_THREAD = {"blocks": 64, "heap": 64 << 10, "memory": 256 << 10}
+"""What a thread that waits in a pool holds."""
 
 
 def violations(journal: Mapping[int, Entry], record: Record) -> list[str]:
@@ -45,6 +47,7 @@ def differences(
     before: Mapping[str, int], after: Mapping[str, int], pooled_threads: int = 0
 ) -> list[str]:
     """Return what has not returned to where it was; so many threads may wait in a pool."""
+    more_threads = min(after["threads"], pooled_threads) - before["threads"]
     allowed = {**before, "threads": max(before["threads"], pooled_threads)}
     found = [
         f"{name}: {before[name]} before, {after[name]} after"
@@ -52,7 +55,8 @@ def differences(
         if after[name] > allowed[name]
     ]
     for name, (share, slack) in GROWTH.items():
-        if after[name] > before[name] * (1 + share) + slack:
+        pooled = max(more_threads, 0) * OF_A_THREAD[name]
+        if after[name] > before[name] * (1 + share) + slack + pooled:
             found.append(f"{name}: {before[name]:,} before, {after[name]:,} after")
     if after["sessions"]:
         found.append(f"sessions: {after['sessions']} are left, and no client is")
