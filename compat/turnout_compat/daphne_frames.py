@@ -181,7 +181,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
         self.transport.resumeProducing()  # what is left unread would make the kernel send a reset
-        if self._ended or not hasattr(self.transport, "loseWriteConnection"):
+        if self._ended or self._input.closed or not hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseConnection()
         else:
             self._ended = True
