@@ -92,7 +92,7 @@ def _asserted(
         return _label(source.test), str(error).partition("\n")[0]
     if isinstance(source.test, ast.Compare) and compared is not None:
         return _compared(source.test, compared)
-    evaluated = str(error).partition("\n")[0].removeprefix("assert ")
+    evaluated = str(error).partition("\n")[0].removeprefix("assert ").removeprefix("not ")
     return _label(source.test), evaluated or "something else"
 
 
@@ -167,7 +167,7 @@ def _label_of_call(node: ast.Call) -> str:
         case ast.Call(ast.Name("set" | "sorted" | "list" | "int" | "max" | "min"), [argument]):
             return _label(argument)
         case _:
-            return READERS.get(_name(node)) or ast.unparse(node)
+            return READERS.get(_name(node)) or _name(node).replace("_", " ")
 
 
 def _label_of_item(node: ast.Subscript) -> str:
