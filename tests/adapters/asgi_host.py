@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -97,6 +98,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # granian has workers, which its own death leaves alone
             )
         try:
             self._until(self._listens, "it did not listen")
@@ -113,8 +115,8 @@ class Host:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
+        with contextlib.suppress(ProcessLookupError):  # all of them have ended
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(TIMEOUT)
 
     def connect(self, target: str | None = None, **fields: Any) -> RawClient:
