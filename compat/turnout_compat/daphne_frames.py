@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.protocol import connectionDone
 from zope.interface import implementer
 
 from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host
@@ -119,7 +120,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
     def writeConnectionLost(self) -> None:  # noqa: N802  # Twisted's name
         """Nothing to do: this side has ended it."""
 
-    def connectionLost(self, reason: Any) -> None:  # noqa: N802  # Twisted's name
+    def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802  # Twisted's name
         """Let go on who waits to write; daphne tells the application."""
         self.flow.stopProducing()
         super().connectionLost(reason)

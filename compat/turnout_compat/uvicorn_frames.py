@@ -221,7 +221,10 @@ class GuardedSansioProtocol(_Guarded, WebSocketsSansIOProtocol):
         self._closed_by_peer = True
         if not self.close_sent:
             self.close_sent = True
-            self.conn.send_close(*(() if code == NO_STATUS_CODE.code else (code, reason)))
+            if code == NO_STATUS_CODE.code:
+                self.conn.send_close()
+            else:
+                self.conn.send_close(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
         self.transport.close()
 

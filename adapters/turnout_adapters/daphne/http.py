@@ -95,6 +95,6 @@ class CarefulFactory(HTTPFactory):  # type: ignore[misc]  # daphne ships no type
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  # Twisted's name
         """Return a connection."""
-        protocol = super().buildProtocol(addr)
+        protocol: Any = super().buildProtocol(addr)
         protocol.requestFactory = CarefulRequest
         return protocol

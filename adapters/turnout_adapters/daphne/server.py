@@ -66,19 +66,20 @@ class RegistryServer(Server):  # type: ignore[misc]  # daphne ships no types
         self._main: asyncio.Task[None] | None = None
         self.handshake_fields: list[tuple[bytes, bytes]] = []
         """The fields of the request that is becoming a WebSocket right now."""
+        never: Any = math.inf  # seconds, which daphne compares only: its defaults are integers
         super().__init__(
             self._answer,
             endpoints=["none"],  # daphne exits without any; the sockets take their place
             signal_handlers=False,
             ready_callable=self._ready,
             server_name="",
-            ping_interval=math.inf,
+            ping_interval=never,
             websocket_timeout=-1,
-            websocket_connect_timeout=math.inf,
+            websocket_connect_timeout=never,
             websocket_handshake_timeout=0,
             websocket_max_message_size=0,
             websocket_max_frame_size=0,
-            application_close_timeout=math.inf,
+            application_close_timeout=never,
             **native,
         )
         self.endpoints: list[str] = []

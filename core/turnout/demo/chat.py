@@ -78,7 +78,7 @@ class Chat(TextWebSocketHandler):
 
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}
-        self.changing = Lock()
+        self.changing: Lock = Lock()
 
     async def handle_text_message(self, session: WebSocketSession, message: TextMessage) -> None:
         """Do what a page asks; the messages of one session come one at a time, in order."""

@@ -91,7 +91,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what was asked for."""
-    wanted: list[str] = config.getoption("--turnout-only", default=[])
+    wanted: list[str] = config.getoption("--turnout-only", default=None) or []
     if not wanted:
         return
     functions = {item.name.partition("[")[0] for item in items}

@@ -153,4 +153,5 @@ class Report:
 
 
 def _summary(outcomes: set[Outcome]) -> Outcome:
-    return min(outcomes, key=WORST_FIRST.index, default="not run")
+    nothing: Outcome = "not run"
+    return min(outcomes, key=WORST_FIRST.index, default=nothing)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from turnout.testing.server import Server
 
 MIB = 1024 * 1024
 KEY = b"\0\0\0\0"
-NARROW = {"receive_buffer": 4096, "timeout": 30.0}
+NARROW: dict[str, Any] = {"receive_buffer": 4096, "timeout": 30.0}
 BOUND = 32 * MIB
 OFFER = "permessage-deflate; client_max_window_bits"
 RSV1 = 4
