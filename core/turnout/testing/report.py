@@ -153,5 +153,4 @@ class Report:
 
 
 def _summary(outcomes: set[Outcome]) -> Outcome:
-    nothing: Outcome = "not run"
-    return min(outcomes, key=WORST_FIRST.index, default=nothing)
+    return min(outcomes, key=WORST_FIRST.index) if outcomes else "not run"

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
 import ssl
+import threading
 import zlib
 from typing import Any
 
@@ -18,6 +20,7 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from turnout.testing.certificates import Certificate
+from turnout.testing.deadlines import DEADLINE
 from turnout.testing.frames import BINARY, CLOSE, PING, TEXT, close_payload
 
 TAIL = b"\x00\x00\xff\xff"
@@ -114,16 +117,18 @@ def test_limit_is_one_for_both_kinds(run_app: Any) -> None:
 
 
 def test_close_is_answered_before_anybody_is_asked(run_app: Any) -> None:
-    closed: list[int | None] = []
+    read = threading.Event()
+    closed: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     class Asked(Echo):
         def on_close(self) -> None:
-            closed.append(self.close_code)
+            closed.put(read.wait(DEADLINE))
 
     client = run_app(lambda: Application([(r"/asked", Asked)])).connect("/asked")
     client.send_close(4000, "mine")
     assert client.read_close()[0] == 4000
-    assert not closed  # only once the connection has ended
+    read.set()
+    assert closed.get(timeout=DEADLINE)
 
 
 def test_message_over_the_limit_resets_the_connection(run_app: Any) -> None:
