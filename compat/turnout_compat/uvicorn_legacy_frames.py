@@ -6,15 +6,19 @@ It knows one limit for all handlers, shows no control frames, and its close wait
 from __future__ import annotations
 
 import asyncio
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CLOSE
 from websockets.protocol import State
 
 from turnout.close import NO_STATUS_CODE
 from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
+
+with warnings.catch_warnings():  # that it is deprecated; who names this strategy has been told
+    warnings.filterwarnings("ignore", ".*implementation is deprecated")
+    from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions

@@ -93,6 +93,9 @@ class CarefulFactory(HTTPFactory):  # type: ignore[misc]  # daphne ships no type
         super().__init__(server)
         self.timeOut = timeout
 
+    def log(self, request: Any) -> None:
+        """Write no line: daphne has a log of its own, and this one shows queries."""
+
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  # Twisted's name
         """Return a connection."""
         protocol: Any = super().buildProtocol(addr)

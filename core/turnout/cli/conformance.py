@@ -7,15 +7,17 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from turnout.cli.conformance_text import Progress, print_report
 from turnout.cli.engine_choice import load_strategy
 from turnout.cli.errors import FAILED, CommandError, nearest
 from turnout.cli.flags import add_strategy_flag
 from turnout.cli.parser import Subcommands
 from turnout.cli.terminal import Styles
 from turnout.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from turnout.cli.conformance_text import Progress
 
 __all__ = ["add_to"]
 
@@ -86,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     stream = sys.stderr if "-" in files else sys.stdout
     report = _run_suite(arguments, stream)
     _write(report, arguments)
+    from turnout.cli.conformance_text import print_report
+
     print_report(report, stream, Styles(stream))
     return FAILED if report["outcome"] in ("failed", "not run") else 0
 
@@ -115,6 +119,7 @@ def _check_selection(names: list[str]) -> None:
 
 
 def _run_suite(arguments: argparse.Namespace, stream: TextIO) -> dict[str, Any]:
+    from turnout.cli.conformance_text import Progress
     from turnout.testing.suite_run import SuiteCommand, SuiteRun
 
     command = SuiteCommand(
