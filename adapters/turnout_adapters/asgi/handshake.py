@@ -49,4 +49,6 @@ class _Checks(HandshakeHandler):
         return True
 
     def check_origin(self, request: ServerHttpRequest, origins: OriginPolicy) -> None:
-        """Leave it: origins are the handlers' matter, and their refusals need a scope."""
+        """Leave one origin to the policy of its handler; several are allowed by none."""
+        if len(request.headers.get_all("origin")) > 1:
+            raise HandshakeRefused(403)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["careful"]
 
 MAX_HEAD_SIZE = 64 * 1024
+MOST_FIELDS = 128
+"""More of them, and the parser of websockets gives up: uvicorn then leaves them unanswered."""
 END_OF_HEAD = b"\r\n\r\n"
 
 WEBSOCKET = b"websocket"
@@ -127,7 +129,7 @@ class _Careful:
         return not self.checks or self._is_ours()
 
     def _is_ours(self) -> bool:
-        return is_handshake(self.scope, self.registry)
+        return len(self.headers) <= MOST_FIELDS and is_handshake(self.scope, self.registry)
 
 
 class _CarefulHttptools(_Careful):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,12 @@ from tests.adapters.uvicorn.applications import Endpoints
 from tests.adapters.uvicorn.running import RunningUvicorn
 
 Run = Callable[..., RunningUvicorn]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Compare the driver with uvicorn's own implementations where the driver is under test."""
+    other = config.getoption("--strategy", default=None) not in (None, "standard")
+    return True if other and collection_path.name.startswith("test_foreign") else None
 
 
 @pytest.fixture
