@@ -57,9 +57,12 @@ def test_every_engine_has_a_cell() -> None:
     assert served == engines
 
 
-def test_tox_runs_every_cell() -> None:
+def test_tox_runs_every_cell_that_is_finished() -> None:
     lines = TOX["tox"]["env_list"].strip().splitlines()
-    assert cells() <= {name for line in lines for name in expand(line)}
+    by_default = {name for line in lines for name in expand(line)}
+    unfinished = set(environments("unfinished"))
+    assert cells() - by_default == unfinished
+    assert len(unfinished) == 3
 
 
 def test_matrix_is_every_stated_python_times_every_cell() -> None:
