@@ -16,7 +16,7 @@ TOX.read(ROOT / "tox.ini")
 ENGINE_EXTRAS = set(PROJECT["optional-dependencies"]) - {
     *("greenlet", "speedups", "conformance", "asgi", "all")
 }
-TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox -p"
+TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q tox && .venv/bin/tox -p 3"
 
 
 def expand(text: str) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from turnout.testing.markdown import insert
+from turnout.testing.markdown import insert, link_to_test
 from turnout.testing.report import Report
+from turnout.testing.reporting import END_OF_SERVER
 from turnout.testing.rows import Row
 from turnout.testing.suite import __all__ as suite_names
 from turnout.testing.table import main, render_summary, render_table
@@ -204,3 +205,8 @@ def test_every_row_has_a_test() -> None:
     rules = [kwargs for test in tests for name, _, kwargs in marks_of(test) if name == "rule"]
     assert len(rules) == len(tests), "a test names no rule"
     assert {one["row"] for one in rules} == {row.name for row in Row}
+
+
+def test_only_tests_have_a_link() -> None:
+    assert link_to_test("test_echo") == "[test_echo](suite.md#test_echo)"
+    assert "](" not in link_to_test(END_OF_SERVER)

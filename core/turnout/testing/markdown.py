@@ -33,6 +33,8 @@ def needs_anchor(capability: str) -> str:
 
 def link_to_test(function: str) -> str:
     """Return a link to a function of the suite on its page, from a page beside it."""
+    if not function.isidentifier():  # what is no test has no place on that page
+        return plain(function)
     return f"[{plain(function)}](suite.md#{function})"
 
 
