@@ -64,7 +64,8 @@ def test_round_trip(connect: Connect, colour: str) -> None:
     client.send_pong(b"another payload")
     assert not client.stream.has_data(timeout=0.1)
     client.send_pong(ping.payload)
-    assert 0.2 <= read_json(client)["seconds"] < 5
+    # The right pong comes after 0.2 seconds, the wrong one after 0.1, by clocks that may be coarse.
+    assert 0.15 < read_json(client)["seconds"] < 5
 
 
 @requires("control_frames")
