@@ -62,10 +62,9 @@ def test_round_trip(connect: Connect, colour: str) -> None:
     assert ping.opcode == PING
     assert not client.stream.has_data(timeout=0.1)
     client.send_pong(b"another payload")
-    assert not client.stream.has_data(timeout=0.1)
+    assert not client.stream.has_data(timeout=0.15)  # more than 0.2 in all: clocks are coarse
     client.send_pong(ping.payload)
-    # The right pong comes after 0.2 seconds, the wrong one after 0.1, by clocks that may be coarse.
-    assert 0.15 < read_json(client)["seconds"] < 5
+    assert 0.2 <= read_json(client)["seconds"] < 5
 
 
 @requires("control_frames")
