@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.fuzz.inputs import Input
 from tests.fuzz.targets.driver import DEFLATES
-from tests.protocol.test_differential import OPTIONS, outcome
+from tests.protocol.test_differential import outcome
 from tests.protocol.wire import WsprotoOnly, cut, pull
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
@@ -40,7 +40,7 @@ def run(data: bytes) -> None:
     pauses, places = given.cuts(), given.cuts()
     stream = given.stream()
     seen = [
-        outcome(made(OPTIONS, deflate, partial), cut(stream, cuts), when, partial=partial)
+        outcome(made, deflate, cut(stream, cuts), when, partial=partial)
         for made in (Driver, WsprotoOnly)
         for cuts, when in ((places, []), ([], pauses), (places, pauses))
     ]
