@@ -113,6 +113,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         if self._input.failed and not self._ended:
             self._ended = True
         elif self._ended or self._input.closed:
+            self._unwatch()
             self.transport.loseConnection()
         else:
             self.transport.abortConnection()
@@ -120,16 +121,21 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
     def writeConnectionLost(self) -> None:  # noqa: N802  # Twisted's name
         """Nothing to do: this side has ended it."""
 
+    def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
+        """Watch how much the transport has to write; daphne's HTTP has done so until now."""
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self.flow, True)
+        super().connectionMade()
+
     def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802  # Twisted's name
         """Let go on who waits to write; daphne tells the application."""
         self.flow.stopProducing()
         super().connectionLost(reason)
 
-    def onOpen(self) -> None:  # noqa: N802  # autobahn's name
-        """Watch how much the transport has to write; daphne's HTTP has done so until now."""
-        self.transport.unregisterProducer()
-        self.transport.registerProducer(self.flow, True)
-        super().onOpen()
+    def dropConnection(self, abort: bool = False) -> None:  # noqa: N802  # autobahn's name
+        """End the connection where autobahn does, behind what was written."""
+        self._unwatch()
+        super().dropConnection(abort)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803  # autobahn's
         """Pass a message on, and hold the peer back until the application has taken it."""
@@ -155,9 +161,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         elif kind == "websocket.http.response.body":
             self._deny(message)
         elif kind == "websocket.send":
-            text = message.get("text")
-            payload = message["bytes"] if text is None else text.encode()
-            self.sendMessage(payload, isBinary=text is None)
+            self._send(message)
         elif kind == "websocket.close" and self.state != self.STATE_CONNECTING:
             self.sendCloseFrame(message.get("code", 1000), message.get("reason", "").encode())
         else:
@@ -182,6 +186,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
         self.transport.resumeProducing()  # what is left unread would make the kernel send a reset
+        self._unwatch()
         if self._ended or self._input.closed or not hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseConnection()
         else:
@@ -189,6 +194,18 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
             self.transport.loseWriteConnection()
 
     # In between
+
+    def _unwatch(self) -> None:
+        """Let the transport end: with a producer, one of TLS never does, one of TCP seldom."""
+        self.flow.stopProducing()
+        self.transport.unregisterProducer()
+
+    def _send(self, message: Any) -> None:
+        if self._input.closed:
+            return  # the peer's close frame is answered, and autobahn raises for what comes behind
+        text = message.get("text")
+        payload = message["bytes"] if text is None else text.encode()
+        self.sendMessage(payload, isBinary=text is None)
 
     def _receive(self, data: bytes) -> None:
         self._input.writing_paused = self.flow.paused

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daphne.http_protocol import HTTPFactory, WebRequest
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from twisted.web.http_headers import Headers
 
 from turnout_adapters.asgi.handshake import is_handshake
@@ -86,8 +87,29 @@ class WithoutUpgrade(Headers):
         return name.lower() != b"upgrade" and super().hasHeader(name)
 
 
+class CarefulChannel(HTTPChannel):
+    """A connection of HTTP/1: the head of a request has its time as a whole, not byte by byte."""
+
+    line_mode: Any
+
+    def resetTimeout(self) -> None:  # noqa: N802  # Twisted's name
+        """Begin the time anew, for another piece of a body only."""
+        if not self.line_mode:
+            super().resetTimeout()  # type: ignore[no-untyped-call]  # Twisted's are not typed
+
+    def setRawMode(self) -> None:  # noqa: N802  # Twisted's name
+        """Go on to the body."""
+        super().setRawMode()  # type: ignore[no-untyped-call]  # Twisted's are not typed
+        self.resetTimeout()
+
+
 class CarefulFactory(HTTPFactory):  # type: ignore[misc]  # daphne ships no types
-    """Makes the connections of one server; a request has `timeout` seconds to arrive."""
+    """Makes the connections of one server; the head of a request has `timeout` seconds."""
+
+    def protocol(self) -> Any:
+        """Return what becomes HTTP/1 or HTTP/2, as TLS negotiates."""
+        untyped: Any = CarefulChannel
+        return _GenericHTTPChannelProtocol(untyped())
 
     def __init__(self, server: RegistryServer, timeout: float | None) -> None:
         super().__init__(server)
