@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from turnout.http import Address
     from turnout.serving import ServerSettings
 
-__all__ = ["AsyncioTransport", "address_of", "bound_address", "tls_context"]
+__all__ = ["AsyncioTransport", "address_of", "bound_address", "end_output", "tls_context"]
 
 
 class AsyncioTransport(Transport):
@@ -58,9 +58,22 @@ class AsyncioTransport(Transport):
         the peer still sends, which is what an ended direction is wanted for.
         """
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            end_output(self._transport)
         else:
             self._transport.close()
+
+
+def end_output(transport: asyncio.WriteTransport) -> None:
+    """Send no more behind what was written; end all if the peer has gone.
+
+    Between its RST and the moment when the loop reads of it the kernel refuses (ENOTCONN), which
+    asyncio lets out. What we have just written may have been what the RST answers, so whoever
+    looks first for the peer's end is not safe from it either.
+    """
+    try:
+        transport.write_eof()
+    except OSError:
+        transport.abort()
 
 
 def bound_address(server: asyncio.Server) -> Address:

@@ -15,6 +15,7 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
 
 from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
+from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
@@ -121,7 +122,7 @@ class GuardedStream(WSStream):
         if self._closed_by_peer or writer is None or not writer.can_write_eof():
             await self.send(StreamClosed(stream_id=self.stream_id))
         else:
-            writer.write_eof()
+            end_output(writer.transport)
 
     def abort(self) -> None:
         """Cut the connection, or reset the stream."""

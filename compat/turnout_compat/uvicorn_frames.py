@@ -20,6 +20,7 @@ from wsproto.events import Ping, Pong
 
 from turnout.close import NO_STATUS_CODE
 from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
+from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
@@ -152,7 +153,7 @@ class _Guarded:
         if self._input_ended or self._closed_by_peer or not self.transport.can_write_eof():
             self.transport.close()
         else:
-            self.transport.write_eof()
+            end_output(self.transport)
             self.transport.resume_reading()
 
     def ping_frame(self, payload: bytes) -> bytes:

@@ -21,6 +21,7 @@ import h11
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConnectionClosed
 from turnout_adapters.wsproto.views import PHRASES
+from turnout_compat.asyncio_transport import end_output
 
 __all__ = ["HttpExchange"]
 
@@ -220,7 +221,7 @@ class HttpExchange(asyncio.Protocol):
             self.transport.close()
         elif not self.gone:
             self._ending = True
-            self.transport.write_eof()
+            end_output(self.transport)
             self.transport.resume_reading()
             self._timer = self._loop.call_later(LINGER, self.transport.close)
 
