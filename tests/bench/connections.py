@@ -19,8 +19,10 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.bench.loader import Connection, connect, cpu_seconds, handshake, memory
+from tests.bench.report import Figures, Table, show
 from tests.bench.servers import CORES, Server, Subject, bare, running, turnout
 
 MESSAGE = "x" * 125
@@ -68,18 +70,18 @@ def measure_handshakes(server: Server, path: str, seconds: float) -> Handshakes:
     return Handshakes(done / took, used / done * 1e6)
 
 
-def open_idle(server: Server, path: str, count: int) -> list[Connection]:
+def open_idle(server: Server, path: str, count: int, *, deflate: bool = False) -> list[Connection]:
     """Open so many connections and leave them alone."""
-    request = handshake(path)
+    request = handshake(path, deflate=deflate)
     return [connect(server.port, request) for _ in range(count)]
 
 
-def idle_memory(subject: Subject, count: int) -> float:
+def idle_memory(subject: Subject, count: int, *, deflate: bool = False) -> float:
     """Return the KiB that one idle connection takes of the server."""
     with running(subject) as server:
-        warm = open_idle(server, subject.path, 50)
+        warm = open_idle(server, subject.path, 50, deflate=deflate)
         before = memory(server.pid)
-        idle = open_idle(server, subject.path, count)
+        idle = open_idle(server, subject.path, count, deflate=deflate)
         grown = memory(server.pid) - before
         for connection in (*warm, *idle):
             connection.socket.close()
@@ -138,57 +140,69 @@ def _one_broadcast(server: Server, readers: Sequence[Connection]) -> float:
     return took
 
 
-def report_handshakes(options: argparse.Namespace) -> None:
-    """Print handshakes of each engine beside its bare engine, in turns."""
-    print("| server | handshakes/s | µs of processor | bare ÷ (processor) |\n|---|---:|---:|---:|")
-    for engine in options.engines.split(","):
-        ours, own = turnout(engine), bare(engine)
-        figures: dict[str, list[Handshakes]] = {}
-        for _ in range(options.rounds):
-            for subject in (ours, own) if own else (ours,):
-                with running(subject) as server:
-                    measure_handshakes(server, subject.path, options.seconds / 4)
-                    measured = measure_handshakes(server, subject.path, options.seconds)
-                figures.setdefault(subject.name, []).append(measured)
-        costs = {
-            name: statistics.median(one.cost for one in runs) for name, runs in figures.items()
-        }
-        for name, runs in figures.items():
-            ratio = f"{costs[own.name] / costs[name]:.2f}" if own and name != own.name else ""
-            rate = statistics.median(one.rate for one in runs)
-            print(f"| {name} | {rate:,.0f} | {costs[name]:.0f} | {ratio} |", flush=True)
+def handshakes(options: argparse.Namespace) -> Table:
+    """Measure handshakes of each engine beside its bare engine, in turns."""
+    engines = options.engines.split(",")
+    own = {f"turnout on {engine}": found.name for engine in engines if (found := bare(engine))}
+    runs: dict[str, list[Handshakes]] = {}
+    for _ in range(options.rounds):
+        for subject in subjects(engines):
+            with running(subject) as server:
+                measure_handshakes(server, subject.path, options.seconds / 4)
+                measured = measure_handshakes(server, subject.path, options.seconds)
+            runs.setdefault(subject.name, []).append(measured)
+    costs = {name: statistics.median(run.cost for run in each) for name, each in runs.items()}
+    rows = []
+    for name, windows in runs.items():
+        ratio = costs[own[name]] / costs[name] if name in own else None
+        rate = statistics.median(window.rate for window in windows)
+        rows.append(Figures(name, [rate, costs[name], ratio]))
+    return Table("handshakes", ("a second", "µs of processor", "bare ÷ (processor)"), rows)
 
 
-def _cost(runs: Sequence[Handshakes]) -> float:
-    return statistics.median(one.cost for one in runs)
+def subjects(engines: Sequence[str]) -> list[Subject]:
+    """Return each engine through turnout, and without it."""
+    own = [found for engine in engines if (found := bare(engine))]
+    return [*map(turnout, engines), *dict.fromkeys(own)]
 
 
-def report_memory(options: argparse.Namespace) -> None:
-    """Print what an idle connection takes, with and without deflate, beside the bare engine."""
-    print("| server | KiB per idle connection |\n|---|---:|")
-    for engine in options.engines.split(","):
-        own = bare(engine)
-        subjects = [turnout(engine), turnout(engine, "/async/stream"), *([own] if own else [])]
-        for subject in subjects:
-            figure = idle_memory(subject, min(options.idle, 2000))
-            print(f"| {subject.name} {subject.path} | {figure:.1f} |", flush=True)
+def idle(options: argparse.Namespace) -> Table:
+    """Measure what an idle connection takes, with and without deflate, beside the bare engine."""
+    engines = options.engines.split(",")
+    count = min(options.idle, 2000)
+    rows = [
+        Figures(f"{subject.name} {subject.path}", [idle_memory(subject, count)])
+        for subject in (*subjects(engines), *(turnout(each, "/async/stream") for each in engines))
+    ]
+    for engine in engines:
+        deflating = turnout(engine, deflate=True)
+        kib = idle_memory(deflating, count, deflate=True)
+        rows.append(Figures(f"{deflating.name} {deflating.path}, deflate", [kib]))
+    return Table(f"memory of {count:,} idle connections", ("KiB each",), rows)
 
 
-def report_broadcast(options: argparse.Namespace) -> None:
-    """Print a broadcast to all idle connections, and one with some that do not read."""
-    print("| server | readers | stalled | seconds | messages/s | peak MiB |")
-    print("|---|---:|---:|---:|---:|---:|")
+def broadcasts(options: argparse.Namespace) -> Table:
+    """Measure a broadcast to all idle connections, and one with some that do not read."""
+    rows = []
     for engine in options.engines.split(","):
         for stalled in (0, options.idle * options.stalled // 100):
             found = broadcast(turnout(engine), options.idle, stalled, options.rounds)
-            figures = f"{found.seconds:.3f} | {found.rate:,.0f} | {found.peak:.0f}"
-            print(f"| turnout on {engine} | {found.readers} | {stalled} | {figures} |", flush=True)
+            values: list[float | None] = [
+                found.readers,
+                stalled,
+                found.seconds,
+                found.rate,
+                found.peak,
+            ]
+            rows.append(Figures(f"turnout on {engine}", values))
+    columns = ("readers", "stalled", "seconds", "messages/s", "peak MiB")
+    return Table("one message to everybody", columns, rows)
 
 
-REPORTS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "handshakes": report_handshakes,
-    "memory": report_memory,
-    "broadcast": report_broadcast,
+REPORTS: dict[str, Callable[[argparse.Namespace], Table]] = {
+    "handshakes": handshakes,
+    "memory": idle,
+    "broadcast": broadcasts,
 }
 
 
@@ -201,15 +215,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--stalled", type=int, default=1, help="per cent that never read")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args(words)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if options.idle + 100 > most:
         parser.error(f"--idle {options.idle} needs more than the {most} descriptors allowed here")
     os.sched_setaffinity(0, {CORES[-1]})
-    for name in options.only or REPORTS:
-        print(f"\n### {name}\n", flush=True)
-        REPORTS[name](options)
+    show((REPORTS[name](options) for name in options.only or REPORTS), options.json)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.loader import Echo, Load, Window, cpu_seconds, open_connections
-from tests.bench.report import Row, as_json, chart, markdown, write
+from tests.bench.report import Row, Table, chart, show, table_of
 from tests.bench.servers import BARE, CORES, Subject, bare, raw, running, turnout
 
 LOADS = {
@@ -80,6 +80,14 @@ def rows_of(options: argparse.Namespace, load: Load) -> list[Row]:
     return rows
 
 
+def tables(options: argparse.Namespace, charted: list[tuple[str, list[Row]]]) -> Iterator[Table]:
+    """Measure each load; what a chart needs goes to `charted`."""
+    for name in options.loads.split(","):
+        load = replace(LOADS[name], kind=options.kind, deflate=options.deflate)
+        charted.append((str(load), rows_of(options, load)))
+        yield table_of(*charted[-1])
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -96,16 +104,10 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--svg", type=Path, help="a chart of the first load")
     options = parser.parse_args(words)
     os.sched_setaffinity(0, {CORES[-1]})
-    measured = []
-    for name in options.loads.split(","):
-        load = replace(LOADS[name], kind=options.kind, deflate=options.deflate)
-        rows = rows_of(options, load)
-        print(markdown(str(load), rows), flush=True)
-        measured.append((str(load), rows))
-    if options.json:
-        write(options.json, [as_json(title, rows) for title, rows in measured])
+    charted: list[tuple[str, list[Row]]] = []
+    show(tables(options, charted), options.json)
     if options.svg:
-        options.svg.write_text(chart(*measured[0]), encoding="utf-8")
+        options.svg.write_text(chart(*charted[0]), encoding="utf-8")
 
 
 if __name__ == "__main__":

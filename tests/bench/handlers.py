@@ -39,6 +39,11 @@ async def async_stream(session: Any) -> None:
         await session.send(message)
 
 
+async def partial_echo(session: Any) -> None:
+    async for piece in session:
+        await session.send(piece)
+
+
 def plain_stream(session: Any) -> None:
     for message in session:
         session.send(message)
@@ -51,6 +56,7 @@ def echo_registry(options: WebSocketOptions) -> WebSocketHandlerRegistry:
     registry.add_handler(PlainEcho(), "/plain/callback")
     registry.websocket("/async/stream")(async_stream)
     registry.websocket("/plain/stream")(plain_stream)
+    registry.websocket("/partial/stream", partial=True)(partial_echo)
     registry.add_handler(WebSocketHandler(), "/idle")
 
     async def tell_everybody(request: Any, response: Any) -> None:

@@ -19,7 +19,18 @@ from typing import TypeAlias
 
 from turnout.testing.frames import BINARY, TEXT, encode_frame
 
-__all__ = ["Connection", "Load", "Window", "cpu_seconds", "handshake", "memory", "open_connections"]
+__all__ = [
+    "Connection",
+    "Echo",
+    "Load",
+    "Window",
+    "connect",
+    "cpu_seconds",
+    "handshake",
+    "length_of_reply",
+    "memory",
+    "open_connections",
+]
 
 Port: TypeAlias = int
 READ_SIZE = 1 << 20
@@ -162,7 +173,7 @@ class Echo:
     def begin(self) -> None:
         """Learn the length of a reply, then send the first messages."""
         first = next(iter(self._connections.values()))
-        self._length = self._length_of_reply(first)
+        self._length = length_of_reply(first, self._message)
         for connection in self._connections.values():
             self._send(connection, self._in_flight)
 
@@ -205,19 +216,21 @@ class Echo:
             both = select.EPOLLIN | select.EPOLLOUT
             self._poll.modify(connection.socket.fileno(), both)
 
-    def _length_of_reply(self, connection: Connection) -> int:
-        sock = connection.socket
-        sock.settimeout(DEADLINE)
-        sock.sendall(self._message)
-        data = sock.recv(READ_SIZE)
-        while len(data) < 10 and len(data) < 2 + (data[1] & 0x7F):
-            data += sock.recv(READ_SIZE)
-        length = _frame_length(data)
-        while len(data) < length:
-            data += sock.recv(READ_SIZE)
-        assert len(data) == length, "more came than one reply"
-        sock.setblocking(False)
-        return length
+
+def length_of_reply(connection: Connection, message: bytes) -> int:
+    """Send one message and return how many bytes its echo has."""
+    sock = connection.socket
+    sock.settimeout(DEADLINE)
+    sock.sendall(message)
+    data = sock.recv(READ_SIZE)
+    while len(data) < 10 and len(data) < 2 + (data[1] & 0x7F):
+        data += sock.recv(READ_SIZE)
+    length = _frame_length(data)
+    while len(data) < length:
+        data += sock.recv(READ_SIZE)
+    assert len(data) == length, "more came than one reply"
+    sock.setblocking(False)
+    return length
 
 
 def _frame_length(data: bytes) -> int:

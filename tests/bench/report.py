@@ -6,16 +6,17 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-__all__ = ["Row", "as_json", "chart", "environment", "markdown"]
+__all__ = ["Figures", "Row", "Table", "chart", "show", "table_of"]
 
 PACKAGES = ("turnout", "aiohttp", "tornado", "gevent", "gevent-websocket", "uvicorn", "websockets")
+COLUMNS = ("messages/s", "spread", "÷ raw", "÷ bare", "µs of processor", "raw ÷", "bare ÷")
 BAR, GAP, LEFT, WIDTH = 16, 6, 300, 760
 
 
@@ -44,48 +45,61 @@ class Row:
         return max(self.rates) / min(self.rates)
 
 
-def markdown(title: str, rows: Sequence[Row]) -> str:
+@dataclass(slots=True)
+class Figures:
+    """One subject and what was found of it; None where there is nothing to say."""
+
+    name: str
+    values: list[float | None]
+
+
+@dataclass(slots=True)
+class Table:
+    """Figures of several subjects, measured in turns."""
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Figures]
+
+    @property
+    def markdown(self) -> str:
+        """Return it as Markdown has it."""
+        lines = [f"### {self.title}", "", f"| server | {' | '.join(self.columns)} |"]
+        lines.append("|---" + "|---:" * len(self.columns) + "|")
+        lines += [f"| {row.name} | {' | '.join(map(_cell, row.values))} |" for row in self.rows]
+        return "\n".join(lines) + "\n"
+
+
+def show(tables: Iterable[Table], json_file: Path | None) -> None:
+    """Print each table when it is measured, and write them all."""
+    shown = []
+    for table in tables:
+        print(table.markdown, flush=True)
+        shown.append(asdict(table))
+    if json_file is not None:
+        write(json_file, shown)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def table_of(title: str, rows: Sequence[Row]) -> Table:
     """Return one load as a table."""
     by_name = {row.name: row for row in rows}
     raw = by_name["raw"]
-    lines = [
-        f"### {title}",
-        "",
-        "| server | messages/s | spread | ÷ raw | ÷ bare | µs of processor | raw ÷ | bare ÷ |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    shown = []
     for row in rows:
         bare = by_name.get(row.against or "")
-        cells = [
-            row.name,
-            f"{row.rate:,.0f}",
-            f"{row.spread:.2f}",
-            f"{row.rate / raw.rate:.2f}",
-            "" if bare is None else f"{row.rate / bare.rate:.2f}",
-            f"{row.cost:.1f}",
-            f"{raw.cost / row.cost:.2f}",
-            "" if bare is None else f"{bare.cost / row.cost:.2f}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def as_json(title: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return one load with the figures of every round."""
-    return {
-        "load": title,
-        "rows": [
-            {
-                "name": row.name,
-                "rates": row.rates,
-                "costs": row.costs,
-                "against": row.against,
-                "rate": row.rate,
-                "cost": row.cost,
-            }
-            for row in rows
-        ],
-    }
+        clock = (row.rate, row.spread, row.rate / raw.rate)
+        processor = (row.cost, raw.cost / row.cost)
+        faster, cheaper = None, None
+        if bare is not None:
+            faster, cheaper = row.rate / bare.rate, bare.cost / row.cost
+        shown.append(Figures(row.name, [*clock, faster, *processor, cheaper]))
+    return Table(title, COLUMNS, shown)
 
 
 def environment() -> dict[str, Any]:
@@ -131,7 +145,7 @@ def _bar(number: int, row: Row, raw: float, top: float) -> str:
     )
 
 
-def write(path: Path, loads: Sequence[dict[str, Any]]) -> None:
+def write(path: Path, tables: Sequence[dict[str, Any]]) -> None:
     """Write everything as JSON."""
-    document = {"environment": environment(), "loads": list(loads)}
+    document = {"environment": environment(), "tables": list(tables)}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
