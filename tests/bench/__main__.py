@@ -19,5 +19,6 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("benchmark", choices=BENCHMARKS)
-    chosen, rest = parser.parse_known_args()
-    BENCHMARKS[chosen.benchmark](rest)
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="its own; try --help")
+    chosen = parser.parse_args()
+    BENCHMARKS[chosen.benchmark](chosen.words)
