@@ -66,6 +66,10 @@ class DaphneFrames(Frames):
         """Guard what the peer sends."""
         self._protocol.begin(options, connection)
 
+    def write_now(self, event: Event) -> bool:
+        """Write an event while the client reads as fast as it is written to."""
+        return self._protocol.write_now(event)
+
     async def ping(self, payload: bytes) -> None:
         """Send a ping."""
         self._protocol.sendPing(payload)
@@ -183,6 +187,20 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         self._input.begin(options, connection)
         self._receive(b"")
 
+    def write_now(self, event: Event) -> bool:
+        """Do at once what daphne would do in a task."""
+        if self.flow.paused or self.state not in {self.STATE_OPEN, self.STATE_CLOSING}:
+            return False
+        if event["type"] == "turnout.ping":
+            self.sendPing(event["payload"])
+        elif event["type"] == "turnout.pong":
+            self.sendPong(event["payload"])
+        elif event["type"] in {"websocket.send", "websocket.close"}:
+            self.handle_reply(event)
+        else:
+            return False
+        return True
+
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
         self.transport.resumeProducing()  # what is left unread would make the kernel send a reset
@@ -261,5 +279,5 @@ def _headers(message: Any) -> dict[str, list[str]]:
 
 def _head(status: int, headers: Any) -> bytes:
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
-    lines += [name + b": " + value for name, value in headers]
+    lines += [name + b": " + value for name, value in headers if name != b"connection"]
     return b"\r\n".join([*lines, b"Connection: close", b"", b""])

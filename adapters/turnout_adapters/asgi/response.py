@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConnectionClosed, UsageError
 from turnout.http import ServerHttpResponse
+from turnout_adapters.asgi.takeover import takeover_host
 
 if TYPE_CHECKING:
     from turnout.headers import Headers, HeadersLike
@@ -35,6 +36,7 @@ class AsgiResponse(ServerHttpResponse):
         self._send = send
         self._is_websocket = scope["type"] == "websocket"
         self._can_deny = DENIAL in (scope.get("extensions") or {})
+        self._is_last = self._is_websocket and _ends_behind_a_denial(scope)
         self._finished = False
 
     async def send(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
@@ -94,6 +96,8 @@ class AsgiResponse(ServerHttpResponse):
     def _fields(self, headers: HeadersLike) -> Headers:
         fields = self.headers.copy()
         fields.extend(headers)
+        if self._is_last:
+            fields.set("Connection", "close")
         return fields
 
     async def _begin(self, status: int, fields: Headers) -> None:
@@ -126,3 +130,8 @@ class AsgiResponse(ServerHttpResponse):
     def _expect_unfinished(self) -> None:
         if not self.started or self._finished:
             raise UsageError("the body of a response comes after start() and before finish()")
+
+
+def _ends_behind_a_denial(scope: Scope) -> bool:
+    """Tell whether the connection ends behind a denial: hosts end it, and leave it unsaid."""
+    return scope.get("http_version", "1.1").startswith("1.") and takeover_host(scope) is None
