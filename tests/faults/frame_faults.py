@@ -14,6 +14,7 @@ from turnout.protocol.deflate import Inflater
 from turnout.protocol.driver import Driver
 from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.reassembler import Reassembler
+from turnout.session.closing import Closing
 from turnout.testing.rows import Row
 
 
@@ -101,6 +102,20 @@ def unreported_violation() -> None:
         return fail
 
     replace(WebSocketSession, "failed", silent)
+
+
+@fault(
+    Row.VIOLATION,
+    "test_violation_in_the_segment_of_a_message",
+    "test_oversized_message_in_the_segment_of_another",
+)
+def messages_lost_at_a_violation() -> None:
+    def fail(self: Closing, status: CloseStatus) -> None:
+        self._failure = status
+        self._session._inbox.clear()
+        self._fail_now()
+
+    replace(Closing, "fail", lambda _: fail)
 
 
 @fault(

@@ -34,6 +34,35 @@ def boundless_bodies() -> None:
     replace(H11Request, "read_body", boundless)
 
 
+def end_behind(*statuses: int) -> None:
+    """End the connection behind an answer that has one of these, and do not say so in it."""
+
+    def ending(send: Any) -> Any:
+        async def sent(self: H11Response, status: int, *args: Any, **kwargs: Any) -> None:
+            await send(self, status, *args, **kwargs)
+            if status in statuses:
+                self._connection._stopping = True
+
+        return sent
+
+    replace(H11Response, "send", ending)
+
+
+@fault(
+    Row.HEADERS,
+    "test_request_behind_a_broken_handshake",
+    "test_request_behind_no_upgrade",
+    "test_second_try_on_one_connection",
+)
+def broken_handshakes_end_the_connection() -> None:
+    end_behind(400, 405, 426)
+
+
+@fault(Row.REFUSAL, "test_request_behind_a_refusal", "test_request_behind_a_foreign_origin")
+def refusals_end_the_connection() -> None:
+    end_behind(401, 403, 500)
+
+
 @fault(Row.HTTP, "test_streaming_back_pressure")
 def back_pressure_from_64_mib_on() -> None:
     def late(writable: Any) -> Any:

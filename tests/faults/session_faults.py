@@ -79,6 +79,28 @@ def no_goodbye() -> None:
     replace(WebSocketService, "drain", cut)
 
 
+@fault(Row.SHUTDOWN, "test_handshake_while_draining", "test_drain")
+def handshakes_go_on_while_draining() -> None:
+    replace(WebSocketService, "_check_draining", lambda _: nothing)
+
+
+@fault(Row.SHUTDOWN, "test_session_begins_while_draining")
+def handshakes_not_waited_for() -> None:
+    replace(WebSocketService, "_is_drained", lambda _: property(lambda self: not self._sessions))
+
+
+@fault(Row.SHUTDOWN, "test_session_begins_while_draining")
+def sessions_begin_while_draining() -> None:
+    def forgetful(run: Any) -> Any:
+        async def run_session(self: WebSocketService, *args: Any) -> None:
+            self.draining = False
+            await run(self, *args)
+
+        return run_session
+
+    replace(WebSocketService, "run_session", forgetful)
+
+
 @fault(
     Row.VANISHED,
     "test_vanished_peer",

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from turnout.headers import Headers
@@ -74,6 +74,16 @@ class HttpResponse:
     status: int
     headers: Headers
     body: bytes = b""
+    http_version: str = "HTTP/1.1"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it says that the connection ends behind it (RFC 9112 sections 6.3 and 9.3)."""
+        words = [word.lower() for word in self.headers.get_list("Connection")]
+        if "close" in words or (self.http_version == "HTTP/1.0" and "keep-alive" not in words):
+            return True
+        has_length = "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
+        return not has_length and self.status not in (101, 204, 304)
 
     @property
     def text(self) -> str:
@@ -109,9 +119,10 @@ def read_response(stream: ByteStream, *, head_only: bool = False) -> HttpRespons
     headers = Headers.trusted(_split_field(line) for line in lines)
     no_body = head_only or status in ("101", "204", "304")
     stream.wanted = "the body of the response"
-    stream.note(note := _Note(HttpResponse(int(status), headers)))
+    response = HttpResponse(int(status), headers, http_version=protocol)
+    stream.note(note := _Note(response))
     body = b"" if no_body else _read_body(stream, headers)
-    note.response = HttpResponse(int(status), headers, body)
+    note.response = replace(response, body=body)
     return note.response
 
 

@@ -21,7 +21,7 @@ from turnout.handlers.stream import FunctionHandler
 from turnout.registration import WebSocketHandlerRegistration
 from turnout.testing.agreed import WITHOUT_VARIABLE
 from turnout.testing.subject import async_actions, async_handlers, plain_actions, plain_handlers
-from turnout.testing.subject.handshakes import INTERCEPTORS, Inventing, NamedByQuery
+from turnout.testing.subject.handshakes import INTERCEPTORS, Holding, Inventing, NamedByQuery
 from turnout.testing.subject.http_handlers import HTTP_HANDLERS
 
 __all__ = ["COLOURS", "build_registry", "registry"]
@@ -124,6 +124,7 @@ def _add_handshakes(
     act = colour.act
     colour.add(act, "/intercepted").add_interceptors(marking())
     colour.add(act, "/refused").add_interceptors(marking(), refusing())
+    colour.add(colour.handlers.Callbacks(), "/held").add_interceptors(Holding())
     protocols = ("chat.v2", "Chat.v1")
     colour.add(act, "/protocols", sub_protocols=protocols)
     required = HandshakeHandler(sub_protocols=protocols, require_sub_protocol=True)

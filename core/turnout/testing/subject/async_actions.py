@@ -212,6 +212,13 @@ async def open_other(session: WebSocketSession, token: str) -> object:
     return "open"
 
 
+async def open_at_the_end(session: WebSocketSession, token: str) -> object:
+    """Open another connection's gate when this one has ended."""
+    await session.send(json.dumps("waiting"))
+    await session.wait_closed()
+    return await open_other(session, token)
+
+
 ACTIONS: dict[str, Callable[..., Awaitable[object]]] = {
     "facts": facts,
     "close": close,
@@ -234,4 +241,5 @@ ACTIONS: dict[str, Callable[..., Awaitable[object]]] = {
     "drain": drain,
     "add path": add_path,
     "open gate": open_other,
+    "open gate at the end": open_at_the_end,
 }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
+import turnout
 from turnout import (
     HandshakeHandler,
     HandshakeInterceptor,
@@ -15,11 +16,11 @@ from turnout import (
     ServerHttpResponse,
 )
 from turnout.testing.agreed import DETAIL
-from turnout.testing.subject.facts import FROM_INTERCEPTOR
+from turnout.testing.subject.facts import FROM_INTERCEPTOR, gate_is_open
 from turnout.testing.subject.injected import INJECTED
-from turnout.testing.subject.recorder import record
+from turnout.testing.subject.recorder import record, token_of
 
-__all__ = ["INTERCEPTORS", "Inventing", "NamedByQuery"]
+__all__ = ["INTERCEPTORS", "Holding", "Inventing", "NamedByQuery"]
 
 CHALLENGE = [("WWW-Authenticate", 'Bearer realm="turnout"'), ("X-Reason", "no token")]
 
@@ -132,6 +133,39 @@ INTERCEPTORS: dict[str, tuple[type[HandshakeInterceptor], type[HandshakeIntercep
     "async": (AsyncMarking, AsyncRefusing),
     "plain": (PlainMarking, PlainRefusing),
 }
+
+
+class Holding(HandshakeInterceptor):
+    """Hold the handshake at the gate, before or after it as the query names.
+
+    There is no second colour: on asyncio a plain interceptor that waits holds up everybody.
+    """
+
+    async def before_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        attributes: dict[str, Any],
+    ) -> None:
+        await _hold(request, "before")
+
+    async def after_handshake(
+        self,
+        request: ServerHttpRequest,
+        response: ServerHttpResponse,
+        handler: Any,
+        exception: BaseException | None,
+    ) -> None:
+        if exception is None:
+            await _hold(request, "after")
+
+
+async def _hold(request: ServerHttpRequest, where: str) -> None:
+    if request.query["hold"] == where:
+        record(request.uri, "held")
+        while not gate_is_open(token_of(request.uri)):
+            await turnout.sleep(0.01)  # polled for the reason that `gated` names
 
 
 class User:

@@ -199,6 +199,13 @@ def open_other(session: BlockingSession, token: str) -> object:
     return "open"
 
 
+def open_at_the_end(session: BlockingSession, token: str) -> object:
+    """Open another connection's gate when this one has ended."""
+    session.send(json.dumps("waiting"))
+    session.wait_closed()
+    return open_other(session, token)
+
+
 ACTIONS: dict[str, Callable[..., object]] = {
     "facts": facts,
     "close": close,
@@ -219,4 +226,5 @@ ACTIONS: dict[str, Callable[..., object]] = {
     "send to": send_to,
     "add path": add_path,
     "open gate": open_other,
+    "open gate at the end": open_at_the_end,
 }

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from turnout.testing.client import Connect
-from turnout.testing.frames import BINARY, TEXT
+from turnout.testing.frames import BINARY, TEXT, encode_frame
 from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 
@@ -32,6 +32,15 @@ def test_message_at_the_limit(connect: Connect, colour: str) -> None:
 def test_message_over_the_limit(connect: Connect, colour: str, opcode: int, size: int) -> None:
     client = connect(f"/{colour}/limited")
     client.send_frame(opcode, b"x" * size)
+    client.expect_failure(1009)
+
+
+@both_colours
+@rule(Row.LIMITS, "a message and one over the limit in one segment: the answer, then 1009")
+def test_oversized_message_in_the_segment_of_another(connect: Connect, colour: str) -> None:
+    client = connect(f"/{colour}/limited")
+    client.stream.write(encode_frame(TEXT, b"before") + encode_frame(TEXT, b"x" * 1001))
+    assert client.read_text() == "before"
     client.expect_failure(1009)
 
 

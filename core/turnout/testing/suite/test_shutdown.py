@@ -8,6 +8,7 @@ import pytest
 
 from turnout.testing.client import RawClient
 from turnout.testing.commands import ask, command
+from turnout.testing.http import read_response
 from turnout.testing.marks import both_colours, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server, StartServer
@@ -58,6 +59,42 @@ def test_shutdown_stops_accepting(start_server: StartServer) -> None:
     client.send_close(1001)
     client.expect_end()
     server.wait().check()
+
+
+def hold_open(server: Server, token: str) -> RawClient:
+    """Return a connection whose end opens the gate of the one with that token."""
+    client = server.connect()
+    client.open("/async/act")
+    assert ask(client, "open gate at the end", token=token) == "waiting"
+    return client
+
+
+@rule(Row.SHUTDOWN, "a handshake under way at SIGTERM → 503, and the server ends behind it")
+def test_handshake_while_draining(start_server: StartServer, token: str) -> None:
+    server = start_server()
+    keeper, client = hold_open(server, token), server.connect()
+    client.stream.write(client.handshake_request(f"/async/held?hold=before&token={token}").encode())
+    server.events.wait_for(token, "held")
+    server.signal(signal.SIGTERM)
+    assert keeper.answer_close()[0] == 1001
+    assert read_response(client.stream).status == 503
+    client.expect_end()
+    server.wait().check()
+    assert not server.events.of(token, "established")
+
+
+@both_colours
+@rule(Row.SHUTDOWN, "a session that begins after SIGTERM → 1001 at once, and the server ends")
+def test_session_begins_while_draining(start_server: StartServer, colour: str, token: str) -> None:
+    server = start_server()
+    keeper, client = hold_open(server, token), server.connect()
+    client.open(f"/{colour}/held?hold=after&token={token}")
+    server.events.wait_for(token, "held")
+    server.signal(signal.SIGTERM)
+    assert keeper.answer_close()[0] == 1001
+    assert client.answer_close()[0] == 1001
+    server.wait().check()
+    assert [one["code"] for one in server.events.of(token, "closed")] == [1001]
 
 
 @rule(Row.SHUTDOWN, "a peer that does not answer is cut after close_timeout; the handler hears it")

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from turnout.testing.client import Connect, RawClient
-from turnout.testing.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload
+from turnout.testing.frames import BINARY, CLOSE, PING, PONG, TEXT, close_payload, encode_frame
 from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
 Violation = Callable[[RawClient], None]
+SEGMENTS_END = {1002: encode_frame(0x3), 1007: encode_frame(TEXT, b"\xff")}
 ILLEGAL_CODES = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
 
 
@@ -141,3 +142,17 @@ def test_message_before_a_violation(connect: Connect, colour: str) -> None:
     assert client.read_text() == "before"
     client.send_frame(0x3)
     client.expect_failure(1002)
+
+
+@requires("violation_codes")
+@both_colours
+@pytest.mark.parametrize("code", SEGMENTS_END)
+@rule(Row.VIOLATION, "a message and a violation in one segment: the answer, then the failure")
+def test_violation_in_the_segment_of_a_message(
+    server: Server, connect: Connect, colour: str, token: str, code: int
+) -> None:
+    client = connect(f"/{colour}/callbacks?token={token}")
+    client.stream.write(encode_frame(TEXT, b"before") + SEGMENTS_END[code])
+    assert client.read_text() == "before"
+    client.expect_failure(code)
+    assert server.events.wait_for(token, "closed")[0]["code"] == code
