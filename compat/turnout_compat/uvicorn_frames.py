@@ -1,9 +1,9 @@
 """What uvicorn's two sans-I/O WebSocket protocols lack, put around them from outside.
 
-Both accept a length in more bytes than it needs, know one limit for all handlers, and see text
-that is no UTF-8 only at the end of its message; the one over wsproto then ends the connection
-without a close frame. Both report a peer that vanished as 1005, and report the application's own
-close as the end, before the peer has answered it.
+Both know one limit for all handlers. The one over websockets accepts a length in more bytes than
+it needs, and sees text that is no UTF-8 only at the end of its message; the one over wsproto ends
+the connection without a close frame in both cases. Both report a peer that vanished as 1005, and
+report the application's own close as the end, before the peer has answered it.
 """
 
 from __future__ import annotations
