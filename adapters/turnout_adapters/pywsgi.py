@@ -8,6 +8,7 @@ environ.
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +34,17 @@ class PywsgiHandler(WSGIHandler):
     """A handler that can be found behind any middleware, and refuses what is no head of HTTP."""
 
     MessageClass = staticmethod(strict_headers)  # type: ignore[assignment]  # no method, but called
+
+    def handle(self) -> None:
+        """Answer requests; pywsgi lets out that the client of one that it refuses has gone."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
+    def _handle_client_error(self, ex: Exception) -> Any:
+        """Refuse what is no request; there is nobody to refuse when its client has gone."""
+        if isinstance(ex, ConnectionError):
+            return None
+        return super()._handle_client_error(ex)  # type: ignore[misc]  # gevent documents it, but has no type for it
 
     def get_environ(self) -> Environ:
         """Return the environ of the request."""

@@ -6,10 +6,12 @@ Where there is a `/proc`, it is read; elsewhere `ps` is asked.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -22,6 +24,7 @@ __all__ = [
     "memory_of",
     "processes",
     "seconds_of",
+    "standing_still",
 ]
 
 PROC = Path("/proc")
@@ -65,6 +68,24 @@ def memory_of(pids: list[int]) -> int:
 def seconds_of(pids: list[int]) -> float:
     """Return how much processor time processes have taken together."""
     return sum(process.seconds for process in processes(pids))
+
+
+@contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    """Hold a process and all that it has started still within a `with` block.
+
+    What the kernel does for them goes on: connections are accepted, bytes and resets arrive, and
+    the processes find all of it together when the block ends.
+    """
+    family = family_of(pid)
+    try:
+        for member in family:
+            os.kill(member, signal.SIGSTOP)
+        yield
+    finally:
+        for member in family:
+            with suppress(ProcessLookupError):  # it had ended before it could be stopped
+                os.kill(member, signal.SIGCONT)
 
 
 class MemoryWatch:
