@@ -8,14 +8,14 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.soak.journal import read_journal
 from tests.soak.record import read_record
 from tests.soak.storm import Plan, Storm
-from tests.soak.verdict import differences, violations
+from tests.soak.verdict import RETURNING, differences, violations
 
 from turnout import plugins
 from turnout.testing.engines import command_for
@@ -28,8 +28,6 @@ ANSWERING = 20.0
 """Seconds for the server to answer a request for its figures."""
 ENDING = 60.0
 """Seconds for the server to end after SIGTERM, when nobody is connected."""
-SESSIONS_OF_A_SLOT = 4
-"""How many clients that held a slot one after the other a server may still be busy with."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -68,6 +66,8 @@ class Soak:
     """Keeps the journal, the records and the server's log; by default they are not kept."""
     warm_up: float = 30.0
     """Seconds of a first storm, which fills caches, pools and arenas before anything is counted."""
+    resting: float = 15.0
+    """Seconds without change that are rest: more than a pool keeps a thread for nothing."""
     settling: float = 60.0
     """Seconds, after the last client has gone, for the server to be as it was."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -103,10 +103,10 @@ class Soak:
 
     def _blow(self, server: Server, folder: Path, result: SoakResult) -> None:
         port = int(server.address[1])
-        figures = Figures(port, self.settling)
+        figures = Figures(port, self.resting, self.settling)
         storm = Storm(self.plan, port, folder)
         storm.blow(self.warm_up, lambda: True)
-        result.before = figures.settled({})
+        result.before = figures.rested()
 
         def goes_on() -> bool:
             try:
@@ -118,8 +118,7 @@ class Soak:
             return not seen["violations"]  # there is nothing left to be proved
 
         storm.blow(self.seconds, goes_on)
-        pooled = self._pooled_threads()
-        result.after = figures.settled(result.before, pooled)
+        result.after = figures.settled(result.before)
         result.processes_killed, result.processes_stopped = storm.killed, storm.stopped
 
     def _judge(self, folder: Path, result: SoakResult) -> None:
@@ -129,13 +128,7 @@ class Soak:
         result.ends = dict(record.ends.most_common())
         result.never_opened = dict(record.never_opened.most_common())
         result.failures += violations(journal, record)
-        result.failures += differences(result.before, result.after, self._pooled_threads())
-
-    def _pooled_threads(self) -> int:
-        """Return how many threads a pool may have made in its worst moment, and keeps."""
-        if plugins.load(self.engine, self.strategy).runtime != "threads":
-            return 0
-        return SESSIONS_OF_A_SLOT * self.plan.connections
+        result.failures += differences(result.before, result.after)
 
 
 def tracebacks(log: str) -> list[str]:
@@ -154,8 +147,9 @@ def _raised(lines: list[str]) -> str:
 class Figures:
     """The figures that the server gives of itself."""
 
-    def __init__(self, port: int, settling: float) -> None:
+    def __init__(self, port: int, resting: float, settling: float) -> None:
         self._port = port
+        self._resting = resting
         self._settling = settling
 
     def now(self, *, collect: bool = False) -> dict[str, int]:
@@ -170,32 +164,36 @@ class Figures:
             connection.close()
         return figures
 
-    def settled(self, wanted: dict[str, int], pooled_threads: int = 0) -> dict[str, int]:
-        """Return them once no session is left and all is as `wanted`; the last ones if never."""
+    def rested(self) -> dict[str, int]:
+        """Return them once nothing falls any more; the last ones if it never ends."""
+        least: dict[str, int] = {}
+        since = 0.0
+
+        def is_rest(figures: dict[str, int]) -> bool:
+            nonlocal least, since
+            counted = {name: figures[name] for name in RETURNING}
+            if not least or any(counted[name] < least[name] for name in counted):
+                least, since = counted, time.monotonic()
+            return time.monotonic() - since >= self._resting
+
+        return self._once(is_rest)
+
+    def settled(self, wanted: dict[str, int]) -> dict[str, int]:
+        """Return them once all is as `wanted`; the last ones if it never is."""
+        return self._once(lambda figures: not differences(wanted, figures))
+
+    def _once(self, holds: Callable[[dict[str, int]], bool]) -> dict[str, int]:
+        """Return them once no session is left and `holds` of them."""
         deadline = time.monotonic() + self._settling
         last: dict[str, int] = {}
         while time.monotonic() < deadline:
             try:
-                figures = self.now(collect=True)
+                last = self.now(collect=True)
             except (OSError, http.client.HTTPException):
                 continue  # it still has all that came before to do
-            if figures["sessions"] == 0 and self._at_rest(last, figures, wanted, pooled_threads):
-                return figures
-            last = figures
+            if last["sessions"] == 0 and holds(last):
+                break
             threading.Event().wait(1.0)
         if not last:
             raise TimeoutError("the server has no time for its figures, though nobody is connected")
         return last
-
-    def _at_rest(
-        self,
-        last: dict[str, int],
-        figures: dict[str, int],
-        wanted: dict[str, int],
-        pooled_threads: int,
-    ) -> bool:
-        """Without anything wanted, rest is when nothing falls any more."""
-        if wanted:
-            return not differences(wanted, figures, pooled_threads)
-        counted = ("descriptors", "threads", "tasks", "greenlets")
-        return bool(last) and all(figures[name] >= last[name] for name in counted)

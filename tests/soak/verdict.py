@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tests.soak.journal import Entry
 from tests.soak.record import Record
 
-__all__ = ["differences", "violations"]
+__all__ = ["RETURNING", "differences", "violations"]
 
 RETURNING = ("descriptors", "threads", "tasks", "greenlets")
 """What must be as it was, exactly or below."""
@@ -17,8 +17,6 @@ GROWTH = {"blocks": (0.02, 3000), "heap": (0.05, 2 << 20), "memory": (0.5, 16 <<
 Blocks of Python and bytes of the C heap show what is leaked; the resident memory has the holes
 between what is left, which differ from storm to storm.
 """
-OF_A_THREAD = {"blocks": 64, "heap": 64 << 10, "memory": 256 << 10}
-"""What a thread that waits in a pool holds."""
 
 
 def violations(journal: Mapping[int, Entry], record: Record) -> list[str]:
@@ -43,20 +41,15 @@ def violations(journal: Mapping[int, Entry], record: Record) -> list[str]:
     return found
 
 
-def differences(
-    before: Mapping[str, int], after: Mapping[str, int], pooled_threads: int = 0
-) -> list[str]:
-    """Return what has not returned to where it was; so many threads may wait in a pool."""
-    more_threads = min(after["threads"], pooled_threads) - before["threads"]
-    allowed = {**before, "threads": max(before["threads"], pooled_threads)}
+def differences(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    """Return what has not returned to where it was."""
     found = [
         f"{name}: {before[name]} before, {after[name]} after"
         for name in RETURNING
-        if after[name] > allowed[name]
+        if after[name] > before[name]
     ]
     for name, (share, slack) in GROWTH.items():
-        pooled = max(more_threads, 0) * OF_A_THREAD[name]
-        if after[name] > before[name] * (1 + share) + slack + pooled:
+        if after[name] > before[name] * (1 + share) + slack:
             found.append(f"{name}: {before[name]:,} before, {after[name]:,} after")
     if after["sessions"]:
         found.append(f"sessions: {after['sessions']} are left, and no client is")

@@ -206,3 +206,19 @@ def test_idle_threads_end_with_the_pool() -> None:
     pool.shutdown()
     worker.join(DEADLINE)
     assert not worker.is_alive()
+
+
+def test_a_thread_ends_that_has_nothing_to_do_and_another_begins() -> None:
+    pool = DaemonThreads(1, idle=0.01)
+    worker = pool.submit(threading.current_thread).result(DEADLINE)
+    worker.join(DEADLINE)
+    assert not worker.is_alive()
+    assert pool.submit(threading.current_thread).result(DEADLINE) is not worker
+
+
+def test_nothing_is_lost_between_threads_that_end_and_that_begin() -> None:
+    """A thread that gives up waiting just as it is given something must still do it."""
+    pool = DaemonThreads(3, idle=0.00001)
+    for number in range(2000):
+        asked = [pool.submit(int, number) for _ in range(number % 5)]
+        assert [one.result(DEADLINE) for one in asked] == [number] * (number % 5)
