@@ -11,77 +11,233 @@ import asyncio
 import contextlib
 import os
 import socket
+import stat
+import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from turnout.http import Address
 
-__all__ = ["cut", "stop_listening", "until_released"]
+__all__ = [
+    "HeldConnection",
+    "cut",
+    "cut_all",
+    "hold",
+    "stop_listening",
+    "until_accepting",
+    "until_peer_ends",
+    "until_released",
+]
+
+STEP = 0.01
+SHORT_STEP = 0.0005
+"""Seconds between two looks at what nothing tells."""
+GRACE = 0.1
+"""Seconds for what granian does behind the end of a connection."""
+CHUNK = 64 * 1024
+LONGEST_CLOSE = 2 + 4 + 125
+ANY = ("0.0.0.0", "::")  # noqa: S104  # read, not bound
+
+
+async def until_accepting(local: Address) -> None:
+    """Return when granian accepts connections at a local address: it does so with one of ours."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(_family_of(local)) as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, local)
+        await _until_used(local, is_used=True)
 
 
 def stop_listening(sockets: list[socket.socket]) -> None:
-    """Close listening sockets wherever this process has them open."""
+    """Close listening sockets wherever this process has them open.
+
+    What granian has then is one that listens too, where nobody can connect: it calls accept again
+    and again without end, deaf to all else, where that fails.
+    """
     inodes = {os.fstat(one.fileno()).st_ino for one in sockets}
     for one in sockets:
         one.close()
-    with socket.socket() as idle:
+    with _unreachable_listener() as silent:
         for descriptor in _descriptors():
-            with contextlib.suppress(OSError):  # closed since it was listed
-                if os.fstat(descriptor).st_ino in inodes:
-                    os.dup2(idle.fileno(), descriptor)
+            if _inode_of(descriptor) in inodes:
+                os.dup2(silent.fileno(), descriptor)
 
 
-def cut(local: Address, remote: Address | None = None) -> None:
-    """End the connections of this process at a local address: all, or those with one peer."""
-    for connection in _connections(local):
-        with connection, contextlib.suppress(OSError):  # the peer may be gone already
-            if remote is None or _name(connection.getpeername()) == remote:
-                connection.shutdown(socket.SHUT_RDWR)
+@dataclass(frozen=True, slots=True)
+class HeldConnection:
+    """A connection of granian's that does not end when granian lets go of it."""
+
+    socket: socket.socket
+    descriptor: int
+    """By which granian has it."""
+
+    async def until_released(self) -> None:
+        """Return when granian has let go of it, behind all that it had to write."""
+        inode = _inode_of(self.socket.fileno())
+        while _inode_of(self.descriptor) == inode:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(SHORT_STEP)
+
+
+def hold(local: Address | None, remote: Address | None) -> HeldConnection | None:
+    """Return the connection with one peer; None when granian has it no more.
+
+    None also for peers on a Unix socket, which cannot be told apart.
+    """
+    if not isinstance(local, tuple) or not isinstance(remote, tuple):
+        return None
+    for descriptor, found in _connections(local):
+        if found.remote == remote and (copy := found.copy(descriptor)) is not None:
+            return HeldConnection(copy, descriptor)
+    return None
+
+
+def cut(connection: socket.socket) -> None:
+    """End a connection and let go of it."""
+    with connection, contextlib.suppress(OSError):  # the peer may be gone already
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def cut_all(local: Address) -> None:
+    """End the connections of this process at a local address."""
+    for descriptor, found in _connections(local):
+        copy = found.copy(descriptor)
+        if copy is not None:
+            cut(copy)
+
+
+async def until_peer_ends(connection: socket.socket) -> None:
+    """End our direction, and read away what the peer still sends, up to its close frame or its end.
+
+    granian lets go of a connection behind its own close frame. Where the peer has sent anything
+    meanwhile, the kernel would answer with a reset, which may cost the peer that close frame.
+    """
+    loop = asyncio.get_running_loop()
+    tail = b""
+    with contextlib.suppress(OSError):  # a reset by the peer is an end too
+        connection.shutdown(socket.SHUT_WR)
+        while not _ends_with_close(tail) and (data := await loop.sock_recv(connection, CHUNK)):
+            tail = (tail + data)[-LONGEST_CLOSE:]
 
 
 async def until_released(local: Address, timeout: float) -> None:
     """Return when granian has let go of every connection at a local address, or time is up.
 
     Its threads then drop what they have of Python's, which must not meet the interpreter's end.
-    Nothing tells when they have, so this looks.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
-            while _is_used(local):  # noqa: ASYNC110  # as said above
-                await asyncio.sleep(STEP)
+            await _until_used(local, is_used=False)
     await asyncio.sleep(GRACE)
 
 
-STEP = 0.01
-"""Seconds between two looks."""
-GRACE = 0.1
-"""Seconds for what granian does behind the end of a connection."""
+async def _until_used(local: Address, *, is_used: bool) -> None:
+    while any(True for _ in _connections(local)) != is_used:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(STEP)
 
 
-def _is_used(local: Address) -> bool:
-    found = list(_connections(local))
-    for one in found:
-        one.close()
-    return bool(found)
+def _unreachable_listener() -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    with tempfile.TemporaryDirectory() as folder:
+        listener.bind(f"{folder}/s")
+        listener.listen()
+    listener.setblocking(False)
+    return listener
 
 
-def _connections(local: Address) -> Iterator[socket.socket]:
+def _ends_with_close(data: bytes) -> bool:
+    """Tell whether a masked close frame is the last of this; nothing may come behind one."""
+    return any(
+        data[-6 - size : -4 - size] == bytes([0x88, 0x80 | size])
+        for size in range(min(len(data) - 5, 126))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A socket of this process, which its inode names for good; `local` is None of a listener."""
+
+    inode: int
+    local: Address | None
+    remote: Address | None
+
+    known: ClassVar[dict[int, _Found]] = {}
+    """What was found last behind each descriptor, so that a look at thousands of them is quick."""
+
+    def copy(self, descriptor: int) -> socket.socket | None:
+        """Return a copy of the socket; None when the descriptor is not its any more."""
+        copy = _copy(descriptor)
+        if copy is not None and _inode_of(copy.fileno()) != self.inode:
+            copy.close()
+            return None
+        return copy
+
+
+def _connections(local: Address) -> Iterator[tuple[int, _Found]]:
+    """Yield the connections at a local address with the descriptors that they have."""
     for descriptor in _descriptors():
-        with contextlib.suppress(OSError):  # closed since it was listed, or no socket
-            one = socket.socket(fileno=os.dup(descriptor))
-            if one.family in _FAMILIES and _name(one.getsockname()) == local:
-                yield one
-            else:
-                one.close()
+        inode = _inode_of(descriptor)
+        if inode is None:
+            continue
+        found = _Found.known.get(descriptor)
+        if found is None or found.inode != inode:
+            found = _Found.known[descriptor] = _look_at(descriptor, inode)
+        if found.local is not None and _is_at(found.local, local):
+            yield descriptor, found
 
 
-_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+def _look_at(descriptor: int, inode: int) -> _Found:
+    copy = _copy(descriptor)
+    if copy is None:
+        return _Found(inode, None, None)
+    with copy:
+        is_accepted = not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        inode = os.fstat(copy.fileno()).st_ino
+        local = _name(copy.getsockname()) if is_accepted else None
+        try:
+            return _Found(inode, local, _name(copy.getpeername()))
+        except OSError:  # the peer has gone, or there is none
+            return _Found(inode, local, None)
 
 
-def _descriptors() -> list[int]:
-    return [int(one.name) for one in Path("/dev/fd").iterdir()]
+def _copy(descriptor: int) -> socket.socket | None:
+    """Return a copy of a socket; None for what is none, of which nothing stays open either."""
+    try:
+        copy = os.dup(descriptor)
+    except OSError:  # closed since it was listed
+        return None
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        return None
+
+
+def _descriptors() -> Iterator[int]:
+    return map(int, os.listdir("/dev/fd"))  # noqa: PTH208  # names alone, and quickly
+
+
+def _inode_of(descriptor: int) -> int | None:
+    """Return the inode of a socket; None for what is closed, or something else."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_ino if stat.S_ISSOCK(found.st_mode) else None
+
+
+def _is_at(name: Address, local: Address) -> bool:
+    """Tell whether a socket is one of the server at `local`, which may be every address."""
+    if isinstance(name, tuple) and isinstance(local, tuple) and local[0] in ANY:
+        return name[1] == local[1]
+    return name == local
+
+
+def _family_of(local: Address) -> socket.AddressFamily:
+    if isinstance(local, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in local[0] else socket.AF_INET
 
 
 def _name(name: Any) -> Address:

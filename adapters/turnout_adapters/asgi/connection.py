@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
+    from turnout_adapters.asgi.strategy import AsgiStrategy
     from turnout_adapters.asgi.types import Event
     from turnout_compat.asgi_frames import Frames
 
@@ -40,10 +41,10 @@ class AsgiConnection(FramedConnection):
         request: AsgiRequest,
         response: AsgiResponse,
         upgrade: Upgrade,
-        cut: Callable[[AsgiRequest], None],
+        strategy: AsgiStrategy,
     ) -> None:
         self._request = request
-        self._cut = cut
+        self._strategy = strategy
         self.native = request.native
         self.local_address = request.local_address
         self.remote_address = request.remote_address
@@ -114,7 +115,7 @@ class AsgiConnection(FramedConnection):
             self._frames.abort()
         else:
             self._cancel()
-            self._cut(self._request)
+            self._strategy.cut(self._request)
             self._loop.call_soon(self._connection_lost, None)
 
     def take_control(self, message: PingMessage | PongMessage) -> bool:
@@ -179,6 +180,12 @@ class AsgiConnection(FramedConnection):
         if reader is not None and not reader.done():
             reader.cancel()
             await asyncio.wait([reader])
+        async with self._strategy.closing(self._request):
+            await self._send_close(event)
+        if not self._lost:
+            self._reader = self._loop.create_task(self._read())
+
+    async def _send_close(self, event: Event) -> None:
         try:
             await self._send(event)
         except ConnectionClosed:
@@ -188,8 +195,6 @@ class AsgiConnection(FramedConnection):
                 "the server does not close with %s; it is to close with 1000", event["code"]
             )
             await self._send({"type": "websocket.close"})
-        if not self._lost:
-            self._reader = self._loop.create_task(self._read())
 
     def _fail_writing(self, error: Exception) -> None:
         """Note that the host takes nothing any more: by itself, or because the client has gone."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import ConnectionClosed, UsageError
+from turnout.headers import Headers
 from turnout.http import ServerHttpResponse
 from turnout_adapters.asgi.takeover import takeover_host
+from turnout_compat.granian_refusals import denial_fields, keeps_connections
 
 if TYPE_CHECKING:
-    from turnout.headers import Headers, HeadersLike
+    from turnout.headers import HeadersLike
     from turnout_adapters.asgi.receiver import Receiver
     from turnout_adapters.asgi.types import Event, Scope, Send
 
@@ -19,7 +21,8 @@ __all__ = ["AsgiResponse"]
 
 BODILESS = frozenset((204, 304))
 DENIAL = "websocket.http.response"
-OF_THE_HOST = frozenset(("upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol"))
+OF_EVERY_101 = frozenset(("upgrade", "connection", "sec-websocket-accept"))
+OF_THE_HOST = OF_EVERY_101 | {"sec-websocket-protocol"}
 """Fields of a 101 that an ASGI host writes by itself."""
 
 
@@ -33,7 +36,7 @@ class AsgiResponse(ServerHttpResponse):
     def __init__(self, scope: Scope, receiver: Receiver, send: Send) -> None:
         super().__init__()
         self._receiver = receiver
-        self._send = send
+        self.host_send: Send = send
         self._is_websocket = scope["type"] == "websocket"
         self._can_deny = DENIAL in (scope.get("extensions") or {})
         self._is_last = self._is_websocket and _ends_behind_a_denial(scope)
@@ -84,6 +87,12 @@ class AsgiResponse(ServerHttpResponse):
             {"type": "websocket.accept", "subprotocol": sub_protocol, "headers": headers}
         )
 
+    async def switch(self, fields: list[tuple[str, str]]) -> None:
+        """Write the 101 as a refusal, by a host that then lets go of the connection."""
+        own = [(name, value) for name, value in fields if name.lower() not in OF_EVERY_101]
+        await self._begin(101, Headers(own))
+        await self._write(b"", more=False)
+
     @property
     def disconnected(self) -> bool:
         """True once the client is known to have gone."""
@@ -107,7 +116,9 @@ class AsgiResponse(ServerHttpResponse):
             raise UsageError("this request has its answer already")
         self.started = True
         encoded = [(n.lower().encode("ascii"), v.encode("latin-1")) for n, v in fields.fields()]
-        kind = DENIAL if self._is_websocket else "http.response"
+        kind = "http.response"
+        if self._is_websocket:
+            kind, encoded = DENIAL, denial_fields(encoded)
         if not self._is_websocket or self._can_deny:
             await self.pass_on({"type": f"{kind}.start", "status": status, "headers": encoded})
 
@@ -122,7 +133,7 @@ class AsgiResponse(ServerHttpResponse):
     async def pass_on(self, event: Event) -> None:
         """Hand an event to the host; raise `ConnectionClosed` when it says that nobody is there."""
         try:
-            await self._send(event)
+            await self.host_send(event)
         except OSError as error:  # what ASGI 2.4 lets a host raise once the client has gone
             self._receiver.gone = True
             raise ConnectionClosed(NO_CLOSE_FRAME) from error
@@ -134,4 +145,6 @@ class AsgiResponse(ServerHttpResponse):
 
 def _ends_behind_a_denial(scope: Scope) -> bool:
     """Tell whether the connection ends behind a denial: hosts end it, and leave it unsaid."""
-    return scope.get("http_version", "1.1").startswith("1.") and takeover_host(scope) is None
+    if takeover_host(scope) is not None or keeps_connections():
+        return False
+    return scope.get("http_version", "1.1").startswith("1.")  # type: ignore[no-any-return]  # a str by the spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from turnout.capabilities import Capabilities
@@ -63,10 +64,14 @@ class AsgiStrategy(RequestUpgradeStrategy):
             return
         await cast("AsgiResponse", response).accept(upgrade.response_headers)
         connection = AsgiConnection(
-            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade, self.cut
+            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade, self
         )
         await upgrade.run(connection)
         await connection.wait_ended()
+
+    def closing(self, request: AsgiRequest) -> AbstractAsyncContextManager[None]:
+        """Return what surrounds the close frame of a host that has no `Frames`."""
+        return nullcontext()
 
     def cut(self, request: AsgiRequest) -> None:
         """Cut the connection of a request; a host whose connections are out of reach ends it."""

@@ -13,16 +13,21 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from turnout.handshake.redaction import redact_queries_of
-from turnout_adapters.asgi import AsgiApplication
 from turnout_compat.asyncio_serving import termination
 from turnout_compat.asyncio_transport import tls_context
-from turnout_compat.granian_sockets import cut, stop_listening, until_released
+from turnout_compat.granian_sockets import (
+    cut_all,
+    stop_listening,
+    until_accepting,
+    until_released,
+)
 from turnout_compat.listening import address_of_socket, listening
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
+    from turnout_adapters.asgi import AsgiApplication
     from turnout_adapters.granian.strategy import GranianStrategy
 
 __all__ = ["serve"]
@@ -38,22 +43,26 @@ async def serve(
     """Serve until SIGINT or SIGTERM, then drain."""
     redact_queries_of("granian.access")
     tls_context(settings)  # raises for bad files, in the words of every engine
-    app = AsgiApplication(registry, strategy)
+    app = strategy.make_application(registry)
     native = _native_settings(settings, registry.options, strategy.native_settings)
     async with termination() as asked:
         with listening(settings) as sockets:
             servers = [RegistryServer(app, one, settings, native) for one in sockets]
             running = [asyncio.create_task(server.serve()) for server in servers]
-            address = address_of_socket(sockets[0])
-            settings.announce(address)
+            addresses = [address_of_socket(one) for one in sockets]
+            for address in addresses:
+                await _wait_for_any([asyncio.create_task(until_accepting(address)), *running])
+            settings.announce(addresses[0])
             await _wait_for_any([asyncio.create_task(asked.wait()), *running])
             stop_listening(sockets)
             await app.service.drain()
-            cut(address)
+            for address in addresses:
+                cut_all(address)
             for server in servers:
                 server.interrupt()
             await asyncio.gather(*running)
-            await until_released(address, registry.options.close_timeout)
+            for address in addresses:
+                await until_released(address, registry.options.close_timeout)
 
 
 async def _wait_for_any(tasks: list[asyncio.Task[Any]]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from turnout.testing.agreed import DETAIL
 from turnout.testing.client import Connect
 from turnout.testing.commands import command
-from turnout.testing.marks import both_colours, rule
+from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
@@ -59,6 +59,7 @@ def test_failure_after_the_close(server: Server, connect: Connect, colour: str, 
     assert len(server.events.of(token, "closed")) == 1
 
 
+@requires("violation_codes")
 @both_colours
 @rule(
     Row.FAILURE, "handle_transport_error that raises is logged; the code is that of the violation"

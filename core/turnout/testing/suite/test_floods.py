@@ -87,6 +87,7 @@ def test_flood_of_pongs(server: Server, connect: Connect) -> None:
     assert memory.growth < BOUND
 
 
+@requires("control_frames")
 @slow
 @both_colours
 @rule(Row.HOSTILE, "pings to a handler that asks for them and takes none: the peer is held back")

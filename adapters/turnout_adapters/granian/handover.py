@@ -1,0 +1,118 @@
+"""How granian lets go of a connection, so that turnout's own driver can have it.
+
+granian answers a WebSocket with any status and fields that an application gives by ASGI's denial of
+a handshake: also with 101. hyper then hands the connection over to whoever waits for it. Nobody
+does, so it is dropped, and goes on behind a copy of its socket that turnout has made before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from turnout.close import NO_CLOSE_FRAME
+from turnout.errors import ConnectionClosed
+from turnout.protocol.connection import StandardConnection
+from turnout_adapters.asgi import AsgiApplication
+from turnout_compat.asyncio_takeover import Takeover
+from turnout_compat.asyncio_transport import AsyncioTransport
+from turnout_compat.granian_sockets import HeldConnection, hold
+
+if TYPE_CHECKING:
+    from turnout.registry import WebSocketHandlerRegistry
+    from turnout.strategy import Upgrade
+    from turnout_adapters.asgi.request import AsgiRequest
+    from turnout_adapters.asgi.response import AsgiResponse
+    from turnout_adapters.asgi.strategy import AsgiStrategy
+    from turnout_adapters.asgi.types import Event, Receive, Scope, Send
+
+__all__ = ["HandingApplication", "Handover", "handover_of"]
+
+EXTENSION: Final = "turnout.handover"
+
+
+class HandingApplication(AsgiApplication):
+    """An application that granian may forget about while its sessions go on."""
+
+    def __init__(self, registry: WebSocketHandlerRegistry, strategy: AsgiStrategy) -> None:
+        super().__init__(registry, strategy)
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await super()._answer(scope, receive, send)
+            return
+        handover = Handover(receive, send)
+        scope.setdefault("extensions", {})[EXTENSION] = handover
+        answering = asyncio.create_task(super()._answer(scope, handover.receive, handover.send))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+        ends = [answering, handover.released]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            answering.result()
+
+
+class Handover:
+    """One WebSocket of granian's, which holds its connection for as long as this is referred to."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._calls: tuple[Receive, Send] | None = (receive, send)
+        self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def receive(self) -> Event:
+        """Return granian's next event."""
+        assert self._calls is not None, "the connection is turnout's"
+        return await self._calls[0]()
+
+    async def send(self, event: Event) -> None:
+        """Hand an event to granian."""
+        assert self._calls is not None, "the connection is turnout's"
+        await self._calls[1](event)
+
+    async def take_over(
+        self, request: AsgiRequest, response: AsgiResponse, upgrade: Upgrade
+    ) -> StandardConnection:
+        """Have the 101 written and return the connection; raise `ConnectionClosed` without one."""
+        held = hold(request.local_address, request.remote_address)
+        if held is None:
+            raise ConnectionClosed(NO_CLOSE_FRAME)
+        try:
+            await response.switch(upgrade.response_headers)
+            await request.receiver.release()
+            self._calls = None
+            self.released.set_result(None)
+            await held.until_released()
+            transport = await _transport_of(held)
+        except BaseException:
+            held.socket.close()
+            raise
+        connection = StandardConnection(
+            AsyncioTransport(transport, request.native),
+            upgrade.options,
+            upgrade.deflate,
+            partial=upgrade.handler.partial,
+        )
+        Takeover(transport, connection)
+        transport.resume_reading()
+        return connection
+
+
+def handover_of(scope: Scope) -> Handover | None:
+    """Return what lets a connection go, or None where granian is not to."""
+    found: Any = (scope.get("extensions") or {}).get(EXTENSION)
+    return found if isinstance(found, Handover) else None
+
+
+class _Waiting(asyncio.Protocol):
+    """Leaves what comes to the driver, which is not there yet."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+
+
+async def _transport_of(held: HeldConnection) -> asyncio.Transport:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_accepted_socket(_Waiting, held.socket)
+    return transport
