@@ -2,94 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Iterator
-from typing import Any
 
-import h2.config
-import h2.connection
 import h2.events
 import h2.settings
 import pytest
+from tests.adapters.hypercorn.h2_client import H2Client
 
 from turnout.testing.certificates import Certificate
 from turnout.testing.frames import CLOSE, PING, PONG, TEXT, close_payload, encode_frame
-from turnout.testing.server import Server, StartServer
-
-TIMEOUT = 20.0
-
-
-class H2Client:
-    """One connection of HTTP/2, on which streams become WebSockets."""
-
-    def __init__(self, server: Server, tls: ssl.SSLContext | None = None) -> None:
-        assert not isinstance(server.address, str)
-        plain = socket.create_connection(server.address, TIMEOUT)
-        self.socket: Any = plain
-        if tls is not None:
-            tls.set_alpn_protocols(["h2"])
-            self.socket = tls.wrap_socket(plain, server_hostname="127.0.0.1")
-            assert self.socket.selected_alpn_protocol() == "h2"
-        self.authority = f"127.0.0.1:{server.address[1]}"
-        self.scheme = "http" if tls is None else "https"
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
-        self.events: list[Any] = []
-        self.data: dict[int, bytes] = {}
-        self.h2.initiate_connection()
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what h2 has to send."""
-        self.socket.sendall(self.h2.data_to_send())
-
-    def wait_for(self, kind: type[Any], stream: int | None = None) -> Any:
-        """Return the next event of a kind, on a stream."""
-        while True:
-            for event in self.events:
-                if isinstance(event, kind) and stream in (None, getattr(event, "stream_id", None)):
-                    self.events.remove(event)
-                    return event
-            self._read()
-
-    def _read(self) -> None:
-        received = self.socket.recv(65536)
-        assert received, "the connection has ended"
-        for event in self.h2.receive_data(received):
-            if isinstance(event, h2.events.DataReceived):
-                self.data[event.stream_id] = self.data.get(event.stream_id, b"") + event.data
-                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-            self.events.append(event)
-        self.flush()
-
-    def connect(self, path: str, **fields: str) -> tuple[int, dict[str, str]]:
-        """Ask for a WebSocket; return the stream and the headers of the answer."""
-        stream: int = self.h2.get_next_available_stream_id()
-        pseudo = {
-            ":method": "CONNECT",
-            ":protocol": "websocket",
-            ":scheme": self.scheme,
-            ":authority": self.authority,
-            ":path": path,
-        }
-        headers = {**pseudo, "sec-websocket-version": "13", **fields}
-        sent = [(name.replace("_", "-"), value) for name, value in headers.items() if value]
-        self.h2.send_headers(stream, sent)
-        self.flush()
-        return stream, dict(self.wait_for(h2.events.ResponseReceived, stream).headers)
-
-    def send(self, stream: int, data: bytes) -> None:
-        """Send bytes on a stream."""
-        self.h2.send_data(stream, data)
-        self.flush()
-
-    def read(self, stream: int, size: int) -> bytes:
-        """Return so many bytes of a stream."""
-        while len(self.data.get(stream, b"")) < size:
-            self._read()
-        data = self.data[stream]
-        self.data[stream] = data[size:]
-        return data[:size]
+from turnout.testing.server import StartServer
 
 
 @pytest.fixture(params=["prior knowledge", "ALPN"])
@@ -99,9 +21,9 @@ def client(
     """A connection to a server with the suite's handlers."""
     if request.param == "ALPN":
         files = ("--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key))
-        client = H2Client(start_server(*files), certificate.client_context())
+        client = H2Client(start_server(*files).address, certificate.client_context())
     else:
-        client = H2Client(start_server())
+        client = H2Client(start_server().address)
     with client.socket:
         yield client
 

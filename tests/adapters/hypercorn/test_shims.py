@@ -1,6 +1,7 @@
 """What hypercorn does otherwise: each test fails when hypercorn has mended it.
 
-`turnout_compat.hypercorn_frames` stands in front of all but the last, `protocols` of that.
+`turnout_compat.hypercorn_frames` stands in front of the frames, `protocols` of the requests,
+`turnout_adapters.asgi.response` of the refusals.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.adapters.asgi_host import BARE, Host
+from tests.adapters.hypercorn.h2_client import H2Client
 
 from turnout.testing.frames import TEXT
 
@@ -54,3 +56,18 @@ def test_broken_handshake_gets_an_empty_400(host: Host) -> None:
         assert (answer.status, answer.body) == (400, b"")
     with host.connect() as client:
         assert client.handshake("/echo", upgrade="h2c").status == 101
+
+
+def test_connection_ends_behind_a_refusal_and_it_is_not_said(host: Host) -> None:
+    with host.connect() as client:
+        answer = client.handshake("/deny")
+        assert (answer.status, answer.is_last) == (401, False)
+        client.expect_end()
+
+
+def test_every_connect_of_http_2_is_a_websocket(host: Host) -> None:
+    """The application accepts it, and is not told which protocol was asked for."""
+    client = H2Client(host.address)
+    with client.socket:
+        _, headers = client.connect("/echo", **{":protocol": "connect-udp"})
+    assert headers[":status"] == "200"
