@@ -13,7 +13,7 @@ cut a connection. A host whose connection is in Python can be asked for all of t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from turnout.close import CloseStatus
@@ -57,6 +57,15 @@ class Frames(ABC):
 
         Called once, when the host has sent its 101; sets `connection.heard` from then on.
         """
+
+    def write_now(self, event: Mapping[str, Any]) -> bool:
+        """Write what the connection sends, if the host need not wait for that; tell whether it was.
+
+        The events are those of the application, `turnout.ping` and `turnout.pong`, each with its
+        `payload`. In a task of its own each comes turns of the loop later, and a turn may be long:
+        a close frame could come behind `close_timeout`.
+        """
+        return False
 
     @abstractmethod
     async def ping(self, payload: bytes) -> None:
@@ -109,6 +118,11 @@ class GuardedInput:
         """How much waits for `begin`."""
         return len(self._early)
 
+    @property
+    def has_late_ping(self) -> bool:
+        """True while a ping waits for `resume`."""
+        return self._late_ping is not None
+
     def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Hold nothing back any more; `receive(b"")` then gives what was."""
         self._guard = FrameGuard(options)
@@ -134,15 +148,22 @@ class GuardedInput:
                     return
                 self.messages += piece[1] and control is None
                 yield from self._pass_on(piece[0], control)
+                if self._late_ping is not None and not self.writing_paused:
+                    yield self.resume()
         except ProtocolError as error:
             self.failed = True
             yield {"type": "turnout.failed", "error": error.with_traceback(None)}
 
     def resume(self) -> bytes:
-        """Return the ping that had to wait until the host's transport takes more, if one did."""
+        """Return the ping that had to wait until the host's transport takes more, if one did.
+
+        In the middle of a frame there is none: it comes out of `receive` behind that frame.
+        """
         self.writing_paused = False
+        if self._late_ping is None or self._guard is None or not self._guard.between_frames:
+            return b""
         ping, self._late_ping = self._late_ping, None
-        return ping or b""
+        return ping
 
     def _pass_on(self, frame: bytes, control: ControlFrame | None) -> Iterator[bytes | Event]:
         if isinstance(control, PingMessage):

@@ -9,6 +9,7 @@ without an end in both directions.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,13 @@ __all__ = ["Flow", "GuardedProtocol"]
 
 @implementer(IPushProducer)
 class Flow:
-    """Tells when a transport of Twisted's takes more; register it there as a producer."""
+    """Tells when a transport of Twisted's takes more; register it there as a producer.
 
-    def __init__(self) -> None:
+    `resumed` is called each time that it does again.
+    """
+
+    def __init__(self, resumed: Callable[[], object] = lambda: None) -> None:
+        self._resumed = resumed
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -50,6 +55,7 @@ class Flow:
     def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
         """Let go on."""
         self._writable.set()
+        self._resumed()
 
     def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
         """Let go on: the transport is gone, and writing fails by itself."""
@@ -66,7 +72,7 @@ class DaphneFrames(Frames):
         """Guard what the peer sends."""
         self._protocol.begin(options, connection)
 
-    def write_now(self, event: Event) -> bool:
+    def write_now(self, event: Mapping[str, Any]) -> bool:
         """Write an event while the client reads as fast as it is written to."""
         return self._protocol.write_now(event)
 
@@ -96,7 +102,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     def __init__(self) -> None:
         super().__init__()
-        self.flow = Flow()
+        self.flow = Flow(self._answer_late_ping)
         self.frames = DaphneFrames(self)
         self._input = GuardedInput(keeps_close=True)
         self._waiting = 0
@@ -187,7 +193,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         self._input.begin(options, connection)
         self._receive(b"")
 
-    def write_now(self, event: Event) -> bool:
+    def write_now(self, event: Mapping[str, Any]) -> bool:
         """Do at once what daphne would do in a task."""
         if self.flow.paused or self.state not in {self.STATE_OPEN, self.STATE_CLOSING}:
             return False
@@ -227,9 +233,6 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     def _receive(self, data: bytes) -> None:
         self._input.writing_paused = self.flow.paused
-        late = b"" if self.flow.paused else self._input.resume()
-        if late:
-            super().dataReceived(late)
         for one in self._input.receive(data):
             if isinstance(one, bytes):
                 super().dataReceived(one)
@@ -237,6 +240,11 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
                 if one["type"] == "turnout.closing":
                     self._answer_close(one)
                 self._tell(one)
+
+    def _answer_late_ping(self) -> None:
+        late = self._input.resume()
+        if late:
+            super().dataReceived(late)
 
     def _answer_close(self, event: Event) -> None:
         code, reason = event["code"], event["reason"]

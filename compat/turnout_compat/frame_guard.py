@@ -86,6 +86,11 @@ class FrameGuard:
         self._decoder: IncrementalDecoder | None = None
         self._control_frame: ControlFrame | None = None
 
+    @property
+    def between_frames(self) -> bool:
+        """True while what was handed on is whole frames."""
+        return self._left is None
+
     def receive_data(self, data: bytes) -> None:
         """Store bytes that the peer sent."""
         if self._position < len(self._data):

@@ -7,12 +7,16 @@ the application has accepted by 400, in the middle of the WebSocket.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hypercorn.protocol.events import Body, Data, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from wsproto.connection import ConnectionState
-from wsproto.events import CloseConnection, Message, Ping, Pong
+from wsproto.events import BytesMessage, CloseConnection, Message, Ping, Pong, TextMessage
+from wsproto.utilities import LocalProtocolError
 
 from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
 from turnout_compat.asyncio_transport import end_output
@@ -27,6 +31,20 @@ MOST_EARLY_BYTES = 64 * 1024
 """How much a client may send behind a handshake that is not answered yet."""
 
 
+def _message(event: Mapping[str, Any]) -> BytesMessage | TextMessage:
+    text = event.get("text")
+    return BytesMessage(event["bytes"]) if text is None else TextMessage(text)
+
+
+FRAMES: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "websocket.send": _message,
+    "websocket.close": lambda event: CloseConnection(event["code"], event["reason"]),
+    "turnout.ping": lambda event: Ping(event["payload"]),
+    "turnout.pong": lambda event: Pong(event["payload"]),
+}
+"""What wsproto makes of the events that are frames."""
+
+
 class HypercornFrames(Frames):
     """The stream below, for the application."""
 
@@ -36,6 +54,10 @@ class HypercornFrames(Frames):
     def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard what the peer sends; what came early is read in the background."""
         self._stream.begin(options, connection)
+
+    def write_now(self, event: Mapping[str, Any]) -> bool:
+        """Write an event over HTTP/1.1 while the client reads as fast as it is written to."""
+        return self._stream.write_now(event)
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping."""
@@ -63,6 +85,8 @@ class GuardedStream(WSStream):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._input = GuardedInput()
+        self._receiving = asyncio.Lock()
+        self._answers_late = False
         self._closed_by_peer = False
         self._is_over = False
 
@@ -99,7 +123,8 @@ class GuardedStream(WSStream):
     async def app_send(self, message: Any) -> None:
         """Do what the application asks; None says that it has returned."""
         self._is_over = message is None
-        await super().app_send(message)
+        if self._is_over or not self._closed_by_peer:  # else hypercorn raises for a late message
+            await super().app_send(message)
 
     async def _accept(self, message: Any) -> None:
         self.handshake.extensions = None  # none of hypercorn's: its windows are not bounded
@@ -111,6 +136,34 @@ class GuardedStream(WSStream):
         """Guard from now on."""
         self._input.begin(options, connection)
         self.task_group.spawn(self._receive, b"")
+
+    def write_now(self, event: Mapping[str, Any]) -> bool:
+        """Do what `app_send` would, where it would not wait."""
+        if event["type"] not in FRAMES or not (self._closed_by_peer or self._takes_more()):
+            return False
+        if self._closed_by_peer:
+            return True  # its close frame is answered, and nothing goes behind that
+        if event["type"] == "websocket.close":
+            self.state = ASGIWebsocketState.CLOSED
+        self._write(FRAMES[event["type"]](event))
+        return True
+
+    def _takes_more(self) -> bool:
+        """Tell whether hypercorn would neither wait nor find the connection gone."""
+        if self.closed or self.state is not ASGIWebsocketState.CONNECTED or self._writer() is None:
+            return False
+        return not self._tcp_server().send_lock.locked() and not self._is_held_back()
+
+    def _is_held_back(self) -> bool:
+        """Tell whether the client has yet to read much, or will read no more."""
+        transport = self._writer().transport
+        enough, _ = transport.get_write_buffer_limits()
+        return bool(transport.is_closing() or transport.get_write_buffer_size() > enough)
+
+    def _write(self, event: Any) -> None:
+        """Write a frame, over HTTP/1.1, without waiting for those before it to go."""
+        with contextlib.suppress(LocalProtocolError):  # as hypercorn: both have closed
+            self._writer().write(self.connection.send(event))
 
     async def send_event(self, event: Any) -> None:
         """Send a control frame."""
@@ -134,10 +187,11 @@ class GuardedStream(WSStream):
 
     def _writer(self) -> Any:
         """Return the stream writer of a connection that is all ours; None over HTTP/2."""
-        if self.scope["http_version"] != "1.1":
-            return None
+        return self._tcp_server().writer if self.scope["http_version"] == "1.1" else None
+
+    def _tcp_server(self) -> Any:
         http: Any = self.send.__self__  # type: ignore[attr-defined]  # a method of the protocol
-        return http.send.__self__.writer
+        return http.send.__self__
 
     async def _reset(self) -> None:
         http: Any = self.send.__self__  # type: ignore[attr-defined]  # a method of the protocol
@@ -148,6 +202,11 @@ class GuardedStream(WSStream):
     # In between
 
     async def _receive(self, data: bytes) -> None:
+        async with self._receiving:  # what came early is read beside what comes now
+            await self._receive_next(data)
+
+    async def _receive_next(self, data: bytes) -> None:
+        self._input.writing_paused = self._writer() is not None and self._is_held_back()
         for one in self._input.receive(data):
             if self._closed_by_peer:
                 return  # wsproto raises for what comes behind
@@ -156,6 +215,20 @@ class GuardedStream(WSStream):
                 await self._handle_events()
             else:
                 await self._tell(one)
+        if self._input.has_late_ping and not self._answers_late:
+            self._answers_late = True
+            self.task_group.spawn(self._answer_late_ping)
+
+    async def _answer_late_ping(self) -> None:
+        """Answer the latest ping once what was written before it has gone."""
+        with contextlib.suppress(ConnectionError):  # the client has gone: there is nobody to answer
+            await self._writer().drain()
+        async with self._receiving:
+            self._answers_late = False
+            late = self._input.resume()
+            if late and not self._closed_by_peer:
+                self.connection.receive_data(late)
+                await self._handle_events()
 
     async def _tell(self, event: Event) -> None:
         if not self._is_over:
@@ -169,9 +242,16 @@ class GuardedStream(WSStream):
                     await self._tell(self.buffer.to_message())
                     self.buffer.clear()
             elif isinstance(event, Ping):
-                await self._send_wsproto_event(event.response())
+                await self._answer(event.response())
             elif isinstance(event, CloseConnection):
                 await self._take_close(event)
+
+    async def _answer(self, event: Any) -> None:
+        """Answer a control frame, over HTTP/1.1 however much the client has yet to read."""
+        if self._writer() is None:
+            await self._send_wsproto_event(event)
+        else:
+            self._write(event)
 
     async def _take_close(self, event: CloseConnection) -> None:
         code, reason = event.code, event.reason or ""
@@ -181,6 +261,6 @@ class GuardedStream(WSStream):
             return
         self._closed_by_peer = True
         if self.connection.state is ConnectionState.REMOTE_CLOSING:
-            await self._send_wsproto_event(event.response())
             self.state = ASGIWebsocketState.CLOSED
+            await self._answer(event.response())
         await self._tell({"type": "turnout.closing", "code": code, "reason": reason})

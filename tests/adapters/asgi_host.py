@@ -52,8 +52,9 @@ async def app(scope, receive, send):
     if path == "/late":
         await asyncio.sleep(0.5)
     await send({"type": "websocket.accept", "headers": [(b"x-mark", b"blue")]})
-    if path == "/close":
-        await send({"type": "websocket.close", "code": 4001, "reason": "bye"})
+    if path.startswith("/close"):
+        code = int(path.removeprefix("/close").strip("/") or 4001)
+        await send({"type": "websocket.close", "code": code, "reason": "bye"})
     if path == "/held":
         waiting = asyncio.ensure_future(receive())
         await asyncio.sleep(0.2)

@@ -13,6 +13,7 @@ from turnout.errors import ConnectionClosed
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout_compat.asgi_frames import FramedConnection, frames_of
+from turnout_compat.daphne_close import daphne_close
 
 if TYPE_CHECKING:
     from turnout.strategy import Upgrade
@@ -33,7 +34,8 @@ END = "turnout.end"
 class AsgiConnection(FramedConnection):
     """Reads and writes in a task each: a host's `send` may wait, a session's may not.
 
-    Where the host has `Frames`, control frames and the end of the connection go through them.
+    Where the host has `Frames`, control frames and the end of the connection go through them, and
+    whatever need not wait.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class AsgiConnection(FramedConnection):
         self.remote_address = request.remote_address
         self._receive = request.receiver.receive
         self._send = response.pass_on
+        self._close_by_host = daphne_close(response.host_send)
         self._options = upgrade.options
         self._handler = upgrade.handler
         self._limits = SizeLimits(upgrade.options, partial=False)
@@ -146,10 +149,12 @@ class AsgiConnection(FramedConnection):
     def _post(self, event: Event) -> None:
         if self._lost:
             return
-        self._outbound.append(event)
         if self._writer is None:
+            if self._frames is not None and self._frames.write_now(event):
+                return
             self.session.pause_writing()
             self._writer = self._loop.create_task(self._write())
+        self._outbound.append(event)
 
     async def _write(self) -> None:
         try:
@@ -186,11 +191,14 @@ class AsgiConnection(FramedConnection):
             self._reader = self._loop.create_task(self._read())
 
     async def _send_close(self, event: Event) -> None:
+        if self._close_by_host is not None:
+            self._close_by_host(event["code"], event["reason"].encode())
+            return
         try:
             await self._send(event)
         except ConnectionClosed:
             raise
-        except Exception:  # daphne leaves codes of a server to itself, and sends nothing then
+        except Exception:  # daphne behind middleware leaves a server's codes to itself: see there
             log.warning(
                 "the server does not close with %s; it is to close with 1000", event["code"]
             )

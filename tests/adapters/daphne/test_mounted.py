@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from tests.adapters.asgi_host import Host
 from tests.adapters.asgi_mounted import *  # noqa: F403  # the tests are the same for each server
 
 HOST = "daphne"
 DENIES = False
 """daphne has no extension for refusals: it answers 403."""
-TOO_BIG = 1000
-"""autobahn lets an application close with 1000 and 3000 to 4999 only."""
-DRAINS = False
-"""daphne cuts its connections and cancels the application."""
+
+
+def test_reason_of_a_close(host: Host) -> None:
+    with host.connect("/echo/one") as client:
+        client.send_text("close")
+        assert client.read_close() == (4001, "bye")

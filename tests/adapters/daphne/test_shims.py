@@ -1,6 +1,7 @@
 """What daphne does otherwise: each test fails when daphne has mended it.
 
-`turnout_compat.daphne_frames` stands in front of all but the last, `http` of that.
+`turnout_compat.daphne_frames` stands in front of all but the last, `http` of that; for mounted
+applications, `daphne_close` gives codes and reasons.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ def test_headers_of_an_accept_are_lost(host: Host) -> None:
 def test_reason_of_a_close_is_lost(host: Host) -> None:
     with host.connect("/close") as client:
         assert client.read_close() == (4001, "")
+
+
+def test_code_of_a_server_is_refused(host: Host) -> None:
+    with host.connect("/close/1009") as client:
+        assert client.read_close() == (1011, "")
 
 
 def test_reason_of_the_peer_is_lost(host: Host) -> None:

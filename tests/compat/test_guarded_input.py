@@ -1,0 +1,53 @@
+"""The input of an ASGI host behind its guard: when a ping reaches the host, and in which place."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from turnout.options import WebSocketOptions
+from turnout.testing.frames import BINARY, PING, encode_frame
+from turnout_compat.asgi_frames import FramedConnection, GuardedInput
+
+FIRST, SECOND = encode_frame(PING, b"first"), encode_frame(PING, b"second")
+DATA = encode_frame(BINARY, b"x" * 1000)
+
+
+class Unseen:
+    """A connection whose handler sees no control frames."""
+
+    heard = False
+
+    def take_control(self, message: object) -> bool:
+        """Take it."""
+        return True
+
+
+@pytest.fixture
+def guarded() -> GuardedInput:
+    """An input whose host cannot write for now."""
+    made = GuardedInput()
+    made.begin(WebSocketOptions(), cast("FramedConnection", Unseen()))
+    made.writing_paused = True
+    return made
+
+
+def test_latest_ping_waits_for_the_transport(guarded: GuardedInput) -> None:
+    assert not guarded.has_late_ping
+    assert list(guarded.receive(FIRST + SECOND)) == []
+    assert guarded.has_late_ping
+    assert guarded.resume() == SECOND
+    assert guarded.resume() == b""
+
+
+def test_late_ping_does_not_break_into_a_frame(guarded: GuardedInput) -> None:
+    assert list(guarded.receive(FIRST + DATA[:500])) == [DATA[:500]]
+    assert guarded.resume() == b""
+    assert list(guarded.receive(DATA[500:])) == [DATA[500:], FIRST]
+    assert not guarded.has_late_ping
+
+
+def test_late_ping_waits_on_while_the_transport_does(guarded: GuardedInput) -> None:
+    assert list(guarded.receive(FIRST + DATA)) == [DATA]
+    assert guarded.has_late_ping
