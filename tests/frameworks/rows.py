@@ -47,7 +47,6 @@ UVICORN: dict[str, Any] = {
     "heard": frozenset({1012}),
     "code": -SIGTERM,
 }  # it ends by the signal, after all
-DAPHNE: dict[str, Any] = {"goodbye": 1000}  # it sends no 1001
 GRANIAN = "granian --interface asgi --host 127.0.0.1 --port {port}"
 GUNICORN = "gunicorn -b 127.0.0.1:0 --no-control-socket"
 WSGI = [
@@ -61,7 +60,9 @@ ROWS = [
         "uvicorn --port 0 --ws turnout_adapters.uvicorn:WebSocketProtocol", code=-SIGTERM
     ),
     STARLETTE.run_by("hypercorn --bind 127.0.0.1:0"),
-    STARLETTE.run_by("daphne -b 127.0.0.1 -p 0", lifespan=False, **DAPHNE),
+    STARLETTE.run_by(
+        "daphne -b 127.0.0.1 -p 0", lifespan=False, goodbye=1000
+    ),  # it sends no 1001, and middleware that wraps `send` hides it
     STARLETTE.run_by(GRANIAN, goodbye=None, heard=frozenset({1001, 1005})),
     FASTAPI.run_by("uvicorn --port 0", **UVICORN),
     replace(FASTAPI, command="fastapi run --host 127.0.0.1 --port 0 fastapi_app.py", **UVICORN),
@@ -70,7 +71,7 @@ ROWS = [
     QUART.run_by("hypercorn --bind 127.0.0.1:0"),
     replace(QUART, command="quart --app quart_app run --port {port}"),
     DJANGO.run_by("uvicorn --port 0", **UVICORN),
-    DJANGO.run_by("daphne -b 127.0.0.1 -p 0", **DAPHNE),
+    DJANGO.run_by("daphne -b 127.0.0.1 -p 0"),
     replace(FLASK, command="flask --app flask_app run --port 0", signal=SIGINT),
     *(row.run_by(f"{GUNICORN} -k gevent") for row in WSGI),
     *(row.run_by(f"{GUNICORN} -k gthread --threads 8") for row in WSGI),
