@@ -1,7 +1,8 @@
 """Refused handshakes on granian, which has fields of its own for each, and panics at others.
 
 A worker of granian panics at a field that is repeated in a refusal. Behind one, the connection goes
-on; with a second `Connection` field it would neither go on nor end.
+on; one that says `Connection: close` would neither go on nor end for as long as anything refers to
+granian's `receive` or `send`.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ __all__ = [
     "until_released",
 ]
 
+FIRST_STEP = 0.0002
 STEP = 0.01
-SHORT_STEP = 0.0005
 """Seconds between two looks at what nothing tells."""
 GRACE = 0.1
 """Seconds for what granian does behind the end of a connection."""
@@ -76,8 +76,10 @@ class HeldConnection:
     async def until_released(self) -> None:
         """Return when granian has let go of it, behind all that it had to write."""
         inode = _inode_of(self.socket.fileno())
-        while _inode_of(self.descriptor) == inode:  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(SHORT_STEP)
+        step = FIRST_STEP
+        while _inode_of(self.descriptor) == inode:  # nothing tells
+            await asyncio.sleep(step)
+            step = min(2 * step, STEP)
 
 
 def hold(local: Address | None, remote: Address | None) -> HeldConnection | None:

@@ -99,6 +99,8 @@ class AsgiApplication:
             pass  # the client went; there is nobody to tell
         finally:
             await receiver.release()
+            receiver.forget()
+            response.forget()
 
     def _choose_strategy(self, scope: Scope) -> None:
         """Take the strategy of a host that gives its connection away; an explicit one wins."""

@@ -74,6 +74,10 @@ class Receiver:
         """Read no more; the scope is over, or somebody else reads."""
         await self._stop_watching()
 
+    def forget(self) -> None:
+        """Refer to nothing of the host's, which may keep a connection open for that."""
+        self.receive = _receive_nothing
+
     async def _read_on(self) -> None:
         while not self.gone and sum(map(len, self._body)) <= READ_AHEAD:
             self._take(await self.receive())

@@ -102,6 +102,10 @@ class AsgiResponse(ServerHttpResponse):
         """Return when the client has gone."""
         await self._receiver.wait_gone()
 
+    def forget(self) -> None:
+        """Refer to nothing of the host's, which may keep a connection open for that."""
+        self.host_send = _send_nothing
+
     def _fields(self, headers: HeadersLike) -> Headers:
         fields = self.headers.copy()
         fields.extend(headers)
@@ -141,6 +145,10 @@ class AsgiResponse(ServerHttpResponse):
     def _expect_unfinished(self) -> None:
         if not self.started or self._finished:
             raise UsageError("the body of a response comes after start() and before finish()")
+
+
+async def _send_nothing(event: Event) -> None:
+    raise UsageError("this request is over")
 
 
 def _ends_behind_a_denial(scope: Scope) -> bool:

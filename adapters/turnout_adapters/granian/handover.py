@@ -49,6 +49,7 @@ class HandingApplication(AsgiApplication):
         answering.add_done_callback(self._answering.discard)
         ends = [answering, handover.released]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        handover.forget()
         if answering.done():
             answering.result()
 
@@ -70,6 +71,10 @@ class Handover:
         assert self._calls is not None, "the connection is turnout's"
         await self._calls[1](event)
 
+    def forget(self) -> None:
+        """Refer to nothing of granian's, which then lets go."""
+        self._calls = None
+
     async def take_over(
         self, request: AsgiRequest, response: AsgiResponse, upgrade: Upgrade
     ) -> StandardConnection:
@@ -80,7 +85,6 @@ class Handover:
         try:
             await response.switch(upgrade.response_headers)
             await request.receiver.release()
-            self._calls = None
             self.released.set_result(None)
             await held.until_released()
             transport = await _transport_of(held)
