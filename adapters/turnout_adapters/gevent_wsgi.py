@@ -6,7 +6,6 @@ server's adapter says what its requests and responses are.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
@@ -15,11 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from turnout.capabilities import Capabilities
 from turnout.drive import drive
-from turnout.errors import ConnectionClosed
 from turnout.protocol.connection import StandardConnection
-from turnout.service import WebSocketService
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
-from turnout_adapters.wsgi import Environ, StartResponse, WsgiApplication, WsgiRequest, WsgiResponse
+from turnout_adapters.wsgi import (
+    Environ,
+    RegistryApplication,
+    StartResponse,
+    WsgiApplication,
+    WsgiRequest,
+    WsgiResponse,
+)
 from turnout_compat.gevent_hangup import GeventHangupWatch
 from turnout_compat.gevent_runtime import GeventRuntime
 
@@ -35,8 +39,6 @@ __all__ = [
     "GeventWsgiStrategy",
     "Upgraded",
 ]
-
-log = logging.getLogger("turnout.gevent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class GeventWsgiStrategy(RequestUpgradeStrategy):
             upgraded.transport.release()
 
 
-class GeventWsgiApplication(ABC):
+class GeventWsgiApplication(RegistryApplication[GeventRuntime], ABC):
     """A WSGI application that serves a registry on gevent, and leaves other requests to `app`.
 
     `service` holds the sessions. Call `drain` when the server stops.
@@ -136,10 +138,8 @@ class GeventWsgiApplication(ABC):
         strategy: GeventWsgiStrategy,
         app: WsgiApplication | None = None,
     ) -> None:
+        super().__init__(registry, strategy, app, GeventRuntime())
         self._strategy = strategy
-        self.runtime = GeventRuntime()
-        self.service = WebSocketService(registry, strategy, self.runtime)
-        self._app = app
 
     @abstractmethod
     def views_of(
@@ -161,24 +161,3 @@ class GeventWsgiApplication(ABC):
         drive(self._answer(request, response))
         if response.upgraded is not None:
             self._strategy.run(response.upgraded)
-
-    def takes(self, request: WsgiRequest) -> bool:
-        """Tell whether this answers a request; else the host's own application does."""
-        return self._app is None or self.service.claims(request)
-
-    async def _answer(self, request: WsgiRequest, response: GeventWsgiResponse[Any]) -> None:
-        try:
-            if not await self.service.handle(request, response):
-                await response.send(404, [("Content-Type", "text/plain")], b"Not Found")
-        except ConnectionClosed:
-            log.debug("the client went before it was answered")
-            response.abandon()
-        finally:
-            response.release()
-
-    def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
-        """Refuse new sessions, close all, and return when they are over; any thread may call it.
-
-        See `WebSocketService.drain`.
-        """
-        self.runtime.call_blocking(self.service.drain(timeout, code, reason))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
-import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -21,9 +20,15 @@ from turnout.close import NO_CLOSE_FRAME
 from turnout.drive import drive
 from turnout.errors import ConfigurationError, ConnectionClosed, HandshakeRefused
 from turnout.handshake.refusal import refuse
-from turnout.service import WebSocketService
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
-from turnout_adapters.wsgi import Environ, StartResponse, WsgiApplication, WsgiRequest, WsgiResponse
+from turnout_adapters.wsgi import (
+    Environ,
+    RegistryApplication,
+    StartResponse,
+    WsgiApplication,
+    WsgiRequest,
+    WsgiResponse,
+)
 from turnout_compat.threads_io import IoRuntime
 from turnout_compat.threads_runtime import ThreadsRuntime
 from turnout_compat.threads_takeover import serve_session
@@ -41,8 +46,6 @@ __all__ = [
     "ThreadedWsgiStrategy",
     "read_early",
 ]
-
-log = logging.getLogger("turnout.wsgi")
 
 
 class ThreadedWsgiRequest(WsgiRequest):
@@ -209,7 +212,7 @@ class _Places:
                 self._taken -= is_free
 
 
-class ThreadedWsgiApplication:
+class ThreadedWsgiApplication(RegistryApplication[ThreadsRuntime]):
     """A WSGI application that serves a registry on threads, and leaves other requests to `app`.
 
     `service` holds the sessions. Call `drain` when the server stops.
@@ -224,9 +227,7 @@ class ThreadedWsgiApplication:
         strategy: ThreadedWsgiStrategy,
         app: WsgiApplication | None = None,
     ) -> None:
-        self.runtime = ThreadsRuntime.shared()
-        self.service = WebSocketService(registry, strategy, self.runtime)
-        self._app = app
+        super().__init__(registry, strategy, app, ThreadsRuntime.shared())
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; returns when its session, if it became one, is over."""
@@ -238,30 +239,13 @@ class ThreadedWsgiApplication:
         copy_context().run(drive, self._answer(request, response))
         return response.rest()
 
-    def takes(self, request: WsgiRequest) -> bool:
-        """Tell whether this answers a request; else the host's own application does."""
-        return self._app is None or self.service.claims(request)
-
-    async def _answer(self, request: ThreadedWsgiRequest, response: ThreadedWsgiResponse) -> None:
+    async def _answer(self, request: WsgiRequest, response: WsgiResponse[Any]) -> None:
         try:
-            if not await self.service.handle(request, response):
-                await response.send(404, [("Content-Type", "text/plain")], b"Not Found")
-        except ConnectionClosed:
-            log.debug("the client went before it was answered")
-            response.abandon()
+            await super()._answer(request, response)
         except Exception:
             if not response.started:
                 raise
             response.abandon()  # it has been logged, and the client must not take it for whole
-        finally:
-            response.release()
-
-    def drain(self, timeout: float | None = None, code: int = 1001, reason: str = "") -> None:
-        """Refuse new sessions, close all, and return when they are over; any thread may call it.
-
-        See `WebSocketService.drain`.
-        """
-        self.runtime.call_blocking(self.service.drain(timeout, code, reason))
 
     def drain_at_exit(self) -> Self:
         """Have the sessions that are open when the process ends closed then; chainable."""

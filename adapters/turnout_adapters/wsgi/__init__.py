@@ -5,6 +5,7 @@
 works under `gunicorn -k gevent`, `gunicorn -k gthread`, `flask run`, gevent's pywsgi and cheroot.
 """
 
+from turnout_adapters.wsgi.application import RegistryApplication
 from turnout_adapters.wsgi.hosts import HostedApplication, mount
 from turnout_adapters.wsgi.views import (
     Environ,
@@ -17,6 +18,7 @@ from turnout_adapters.wsgi.views import (
 __all__ = [
     "Environ",
     "HostedApplication",
+    "RegistryApplication",
     "StartResponse",
     "WsgiApplication",
     "WsgiRequest",
