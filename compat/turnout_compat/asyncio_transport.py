@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from turnout.errors import ConfigurationError
 from turnout.protocol.transport import Transport
+from turnout_compat.asyncio_takeover import Forwarding
 from turnout_compat.socket_transport import address_of
 
 if TYPE_CHECKING:
@@ -63,17 +64,36 @@ class AsyncioTransport(Transport):
             self._transport.close()
 
 
-def end_output(transport: asyncio.WriteTransport) -> None:
+def end_output(transport: asyncio.Transport) -> None:
     """Send no more behind what was written; end all if the peer has gone.
 
     Between its RST and the moment when the loop reads of it the kernel refuses (ENOTCONN), which
     asyncio lets out. What we have just written may have been what the RST answers, so whoever
     looks first for the peer's end is not safe from it either.
     """
+    if transport.is_closing():
+        return
+    if transport.get_write_buffer_size():
+        EndBehind(transport)
+        return
     try:
         transport.write_eof()
     except OSError:
         transport.abort()
+
+
+class EndBehind(Forwarding):
+    """Ends the output when all is written: asyncio, asked to, logs that the kernel refused."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        transport.set_protocol(self)
+        transport.set_write_buffer_limits(0)  # to be told when the last byte has left
+
+    def resume_writing(self) -> None:
+        """Pass it on, and end the output when asyncio is through with the write."""
+        super().resume_writing()
+        asyncio.get_running_loop().call_soon(end_output, self._transport)
 
 
 def bound_address(server: asyncio.Server) -> Address:

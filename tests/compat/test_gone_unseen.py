@@ -7,6 +7,7 @@ server's loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -25,6 +26,7 @@ UPGRADE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 VIOLATION = encode_frame(TEXT, b"unmasked", masked=False)
+FITS_IN_ONE_WRITE = 6000
 RESET = b"\1\0\0\0\0\0\0\0"
 
 
@@ -146,3 +148,67 @@ def test_output_ends_with_the_connection_when_the_peer_has_gone(
         await protocol.lost
 
     run(main)
+
+
+class Patient(Lost):
+    """Would still write when the peer has ended its direction."""
+
+    def eof_received(self) -> bool:
+        return True
+
+
+async def connected(made: type[Lost]) -> tuple[socket.socket, asyncio.Transport, Lost]:
+    """Return a client and the server's end, between which little fits."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+    client.setblocking(False)
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    loop = asyncio.get_running_loop()
+    return client, *await loop.connect_accepted_socket(made, accepted)
+
+
+def read_all(client: socket.socket) -> None:
+    """Read what has come."""
+    with contextlib.suppress(BlockingIOError):
+        while client.recv(4096):
+            continue
+
+
+def test_output_ends_behind_what_is_still_to_be_written() -> None:
+    async def main() -> None:
+        client, transport, protocol = await connected(Lost)
+        transport.write(bytes(40_000))
+        end_output(transport)
+        assert transport.get_write_buffer_size()
+        read = 0
+        while data := await asyncio.get_running_loop().sock_recv(client, 4096):
+            read += len(data)
+        assert read == 40_000
+        assert not transport.is_closing()
+        leave(client)
+        await protocol.lost
+
+    run(main)
+
+
+def test_peer_that_goes_before_the_last_of_it_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    """The last bytes are what the RST answers: asyncio would log that, and keep the socket."""
+    caplog.set_level(logging.WARNING)
+
+    async def main() -> None:
+        client, transport, protocol = await connected(Patient)
+        transport.write(bytes(40_000))
+        end_output(transport)
+        while transport.get_write_buffer_size() > FITS_IN_ONE_WRITE:
+            read_all(client)
+            await asyncio.sleep(0)
+        assert transport.get_write_buffer_size()
+        read_all(client)  # so that its end is a FIN
+        leave(client)
+        await protocol.lost
+
+    run(main)
+    assert caplog.records == []

@@ -80,6 +80,9 @@ class StillTransport(asyncio.Transport):
         if not self._closing:
             self.written += data
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def can_write_eof(self) -> bool:
         return True
 
