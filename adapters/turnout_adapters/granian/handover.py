@@ -43,13 +43,19 @@ class HandingApplication(AsgiApplication):
             await super()._answer(scope, receive, send)
             return
         handover = Handover(receive, send)
-        scope.setdefault("extensions", {})[EXTENSION] = handover
+        # granian has one dictionary of extensions for all scopes.
+        scope["extensions"] = {**(scope.get("extensions") or {}), EXTENSION: handover}
         answering = asyncio.create_task(super()._answer(scope, handover.receive, handover.send))
         self._answering.add(answering)
         answering.add_done_callback(self._answering.discard)
-        ends = [answering, handover.released]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        handover.forget()
+        try:
+            await asyncio.wait([answering, handover.released], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if not handover.released.done():
+                answering.cancel()
+            raise
+        finally:
+            handover.forget()
         if answering.done():
             answering.result()
 
@@ -63,12 +69,14 @@ class Handover:
 
     async def receive(self) -> Event:
         """Return granian's next event."""
-        assert self._calls is not None, "the connection is turnout's"
+        if self._calls is None:
+            return {"type": "websocket.disconnect", "code": NO_CLOSE_FRAME.code}
         return await self._calls[0]()
 
     async def send(self, event: Event) -> None:
-        """Hand an event to granian."""
-        assert self._calls is not None, "the connection is turnout's"
+        """Hand an event to granian; raise `ConnectionClosed` where it has let go."""
+        if self._calls is None:
+            raise ConnectionClosed(NO_CLOSE_FRAME)
         await self._calls[1](event)
 
     def forget(self) -> None:

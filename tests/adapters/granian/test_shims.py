@@ -26,7 +26,9 @@ async def app(scope, receive, send):
     path = scope["path"]
     if path == "/close":
         kept.append((receive, send))
-    fields = [*FIELDS.get(path, []), (b"content-length", b"0")]
+    seen = b"yes" if "mark" in scope["extensions"] else b"no"
+    scope["extensions"]["mark"] = {}
+    fields = [*FIELDS.get(path, []), (b"content-length", b"0"), (b"x-seen", seen)]
     status = 101 if path == "/switch" else 401
     await send({"type": "websocket.http.response.start", "status": status, "headers": fields})
     await send({"type": "websocket.http.response.body", "body": b""})
@@ -172,6 +174,12 @@ def test_connection_goes_on_behind_a_refusal(refusing: Host) -> None:
     with refusing.connect() as client:
         for _ in range(2):
             assert client.handshake("/any").status == 401
+
+
+def test_scopes_share_their_extensions(refusing: Host) -> None:
+    with refusing.connect() as client:
+        seen = [client.handshake("/any").headers["X-Seen"] for _ in range(2)]
+    assert seen == ["no", "yes"]
 
 
 def test_refusal_with_101_lets_go_of_the_connection(refusing: Host) -> None:
