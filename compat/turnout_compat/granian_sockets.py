@@ -83,7 +83,7 @@ class HeldConnection:
 
 
 def hold(local: Address | None, remote: Address | None) -> HeldConnection | None:
-    """Return the connection with one peer; None when granian has it no more.
+    """Return the connection with one peer; None when granian has it no more, or it was reset.
 
     None also for peers on a Unix socket, which cannot be told apart.
     """
@@ -91,7 +91,9 @@ def hold(local: Address | None, remote: Address | None) -> HeldConnection | None
         return None
     for descriptor, found in _connections(local):
         if found.remote == remote and (copy := found.copy(descriptor)) is not None:
-            return HeldConnection(copy, descriptor)
+            if _is_connected(copy):
+                return HeldConnection(copy, descriptor)
+            copy.close()  # the same peer may have come again before this one was let go
     return None
 
 
@@ -201,6 +203,14 @@ def _look_at(descriptor: int, inode: int) -> _Found:
             return _Found(inode, local, _name(copy.getpeername()))
         except OSError:  # the peer has gone, or there is none
             return _Found(inode, local, None)
+
+
+def _is_connected(connection: socket.socket) -> bool:
+    try:
+        connection.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _copy(descriptor: int) -> socket.socket | None:

@@ -116,6 +116,19 @@ def test_a_descriptor_that_has_become_another_connections(
         assert held.descriptor == first.accepted.fileno()
 
 
+def test_a_connection_that_its_peer_has_reset(pair: Pair) -> None:
+    local, remote = pair.local, pair.remote
+    pair.hold().socket.close()
+    before = descriptors()
+    pair.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    pair.client.close()
+    pair.accepted.settimeout(DEADLINE)
+    with pytest.raises(ConnectionResetError):
+        pair.accepted.recv(1)
+    assert granian_sockets.hold(local, remote) is None
+    assert len(descriptors()) == len(before) - 1
+
+
 @pytest.mark.parametrize("look", ["hold", "cut_all", "until_released"])
 def test_no_descriptor_is_kept(
     opened: contextlib.ExitStack, pair: Pair, tmp_path: Path, look: str
