@@ -77,8 +77,6 @@ class RegistryServer(Server):  # type: ignore[misc]  # daphne ships no types
             websocket_timeout=-1,
             websocket_connect_timeout=never,
             websocket_handshake_timeout=0,
-            websocket_max_message_size=0,
-            websocket_max_frame_size=0,
             application_close_timeout=never,
             **native,
         )
@@ -121,7 +119,12 @@ class RegistryServer(Server):  # type: ignore[misc]  # daphne ships no types
         globalLogPublisher.addObserver(cast("Any", STDLibLogObserver("daphne.server")))
         self.http_factory = CarefulFactory(self, self._options.handshake_timeout)
         self.ws_factory.protocol = GuardedProtocol
-        self.ws_factory.setProtocolOptions(failByDrop=False, closeHandshakeTimeout=0)
+        self.ws_factory.setProtocolOptions(
+            failByDrop=False,
+            closeHandshakeTimeout=0,
+            maxFramePayloadSize=0,  # daphne has settings for these two since 4.2
+            maxMessagePayloadSize=0,
+        )
         reactor.callWhenRunning(self._begin)
 
     def _begin(self) -> None:
