@@ -91,8 +91,9 @@ async def use_after_close(session: WebSocketSession) -> None:
 async def close_while_sending(session: WebSocketSession, count: int, size: int) -> None:
     """Close beside a sender that has more to send than the peer takes."""
     sending = turnout.spawn(burst(session, count, size))
-    while not session.waiting_bytes:
+    while session.is_open and not session.waiting_bytes:
         await turnout.sleep(0)
+    record_end(session, "held back")
     await session.close(4001, "enough")
     try:
         await sending

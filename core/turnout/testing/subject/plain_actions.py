@@ -92,8 +92,9 @@ def use_after_close(session: BlockingSession) -> None:
 def close_while_sending(session: BlockingSession, count: int, size: int) -> None:
     """Close beside a sender that has more to send than the peer takes."""
     sending = blocking.spawn(lambda: burst(session, count, size))
-    while not session.waiting_bytes:
+    while session.is_open and not session.waiting_bytes:
         blocking.sleep(0)
+    record_end(session, "held back")
     session.close(4001, "enough")
     try:
         sending.result()
