@@ -20,7 +20,7 @@ from turnout.errors import ConnectionClosed, HandshakeRefused
 from turnout_adapters.gevent_wsgi import GeventWsgiRequest
 from turnout_adapters.wsgi import Environ, StartResponse
 from turnout_compat.gevent_head import strict_headers
-from turnout_compat.gevent_transport import address_of
+from turnout_compat.socket_transport import address_from, address_of
 
 if TYPE_CHECKING:
     from turnout.http import Address
@@ -89,7 +89,7 @@ class PywsgiRequest(GeventWsgiRequest):
     @property
     def local_address(self) -> Address | None:
         """This end of the socket."""
-        return address_of(self.socket.getsockname())
+        return address_from(self.socket.getsockname)
 
     @property
     def reader(self) -> Any:

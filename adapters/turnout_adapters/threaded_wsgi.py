@@ -29,10 +29,11 @@ from turnout_adapters.wsgi import (
     WsgiRequest,
     WsgiResponse,
 )
+from turnout_compat.socket_transport import address_from
 from turnout_compat.threads_io import IoRuntime
 from turnout_compat.threads_runtime import ThreadsRuntime
 from turnout_compat.threads_takeover import serve_session
-from turnout_compat.threads_transport import ThreadHangupWatch, address_of
+from turnout_compat.threads_transport import ThreadHangupWatch
 
 if TYPE_CHECKING:
     from turnout.http import Address, ServerHttpRequest, ServerHttpResponse
@@ -82,14 +83,12 @@ class ThreadedWsgiRequest(WsgiRequest):
     @property
     def remote_address(self) -> Address | None:
         """The peer of the socket."""
-        with contextlib.suppress(OSError):  # it has gone
-            return address_of(self.socket.getpeername())
-        return None
+        return address_from(self.socket.getpeername)
 
     @property
     def local_address(self) -> Address | None:
         """This end of the socket."""
-        return address_of(self.socket.getsockname())
+        return address_from(self.socket.getsockname)
 
 
 def read_early(reader: Any, sock: Any) -> bytes:

@@ -21,7 +21,7 @@ from turnout.protocol.transport import Transport, TransportProtocol
 if TYPE_CHECKING:
     from turnout.http import Address
 
-__all__ = ["CHUNK", "READ", "WRITE", "SocketTransport", "TlsMixin", "address_of"]
+__all__ = ["CHUNK", "READ", "WRITE", "SocketTransport", "TlsMixin", "address_from", "address_of"]
 
 log = logging.getLogger("turnout.transport")
 
@@ -40,6 +40,14 @@ def address_of(name: Any) -> Address | None:
     return cast("str", name) or None
 
 
+def address_from(ask: Callable[[], Any]) -> Address | None:
+    """Return what a socket's `getpeername` or `getsockname` says; None when its peer has gone."""
+    try:
+        return address_of(ask())
+    except OSError:
+        return None
+
+
 class SocketTransport(Transport):
     """Reads and writes a socket in its loop, from `begin` on.
 
@@ -56,8 +64,8 @@ class SocketTransport(Transport):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self.native = sock if native is None else native
-        self.local_address = _name(sock.getsockname)
-        self.remote_address = _name(sock.getpeername)
+        self.local_address = address_from(sock.getsockname)
+        self.remote_address = address_from(sock.getpeername)
         self._buffer: bytearray | None = None
         self._reading = False
         self._protocol_paused = False
@@ -301,10 +309,3 @@ class TlsMixin(SocketTransport):
         with contextlib.suppress(OSError, ValueError):
             self._socket.unwrap()
         super()._shut_down()
-
-
-def _name(ask: Callable[[], Any]) -> Address | None:
-    try:
-        return address_of(ask())
-    except OSError:  # the peer has gone already
-        return None

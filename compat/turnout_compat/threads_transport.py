@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from turnout_compat.hangup import HangupWatch
-from turnout_compat.socket_transport import READ, WRITE, SocketTransport, TlsMixin, address_of
+from turnout_compat.socket_transport import READ, WRITE, SocketTransport, TlsMixin
 
 if TYPE_CHECKING:
     import asyncio
 
     from turnout_compat.threads_io import IoRuntime
 
-__all__ = ["LoopTransport", "ThreadHangupWatch", "address_of", "transport_over"]
+__all__ = ["LoopTransport", "ThreadHangupWatch", "transport_over"]
 
 
 class LoopTransport(SocketTransport):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from turnout_adapters.gunicorn.ending import WorkerEnd
 from turnout_adapters.wsgi import Environ, StartResponse, WsgiRequest
-from turnout_compat.socket_transport import address_of
+from turnout_compat.socket_transport import address_from
 
 if TYPE_CHECKING:
     from turnout.http import Address
@@ -50,14 +49,12 @@ class ExchangeRequest(WsgiRequest):
         """The peer of the socket, or whom a PROXY protocol that gunicorn is to speak names."""
         if "PROXY_PROTOCOL" in self.native:
             return super().remote_address
-        with contextlib.suppress(OSError):  # it has gone
-            return address_of(self.socket.getpeername())
-        return None
+        return address_from(self.socket.getpeername)
 
     @property
     def local_address(self) -> Address | None:
         """This end of the socket."""
-        return address_of(self.socket.getsockname())
+        return address_from(self.socket.getsockname)
 
     def read_piece(self, size: int, taken: int) -> bytes:
         """Return some bytes of the body, none at its end."""

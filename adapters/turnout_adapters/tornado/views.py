@@ -15,7 +15,7 @@ from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import BodyTooLargeError, ConnectionClosed
 from turnout.headers import Headers
 from turnout.http import ServerHttpRequest, ServerHttpResponse
-from turnout_compat.asyncio_transport import address_of
+from turnout_compat.socket_transport import address_from, address_of
 
 if TYPE_CHECKING:
     import socket
@@ -99,10 +99,7 @@ class TornadoRequest(ServerHttpRequest):
     @cached_property
     def local_address(self) -> Address | None:  # pyright: ignore[reportIncompatibleMethodOverride]  # once
         """This end of the socket; None when it is closed before anybody asks."""
-        try:
-            return None if self._socket is None else address_of(self._socket.getsockname())
-        except OSError:
-            return None
+        return None if self._socket is None else address_from(self._socket.getsockname)
 
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body; raise `BodyTooLargeError` as soon as the limit is passed.
