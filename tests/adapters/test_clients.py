@@ -41,7 +41,7 @@ class Running:
         return f"{'ws' if self.tls is None else 'wss'}://{self.address[0]}:{self.address[1]}{path}"
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture(params=["plain", pytest.param("tls", marks=pytest.mark.requires("tls"))])
 def running(
     request: pytest.FixtureRequest, start_server: Callable[..., Any], certificate: Any
 ) -> Iterator[Running]:
