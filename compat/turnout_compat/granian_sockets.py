@@ -13,7 +13,7 @@ import os
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,6 +72,17 @@ class HeldConnection:
     socket: socket.socket
     descriptor: int
     """By which granian has it."""
+    copy: int
+    """The descriptor of the copy."""
+
+    def forget(self) -> None:
+        """Note that somebody else closes the copy."""
+        _ours.discard(self.copy)
+
+    def close(self) -> None:
+        """Close the copy."""
+        self.forget()
+        self.socket.close()
 
     async def until_released(self) -> None:
         """Return when granian has let go of it, behind all that it had to write."""
@@ -89,12 +100,48 @@ def hold(local: Address | None, remote: Address | None) -> HeldConnection | None
     """
     if not isinstance(local, tuple) or not isinstance(remote, tuple):
         return None
-    for descriptor, found in _connections(local):
-        if found.remote == remote and (copy := found.copy(descriptor)) is not None:
-            if _is_connected(copy):
-                return HeldConnection(copy, descriptor)
-            copy.close()  # the same peer may have come again before this one was let go
-    return None
+    held = _hold_noted(local, remote)
+    if held is None:
+        _note(_others())
+        held = _hold_noted(local, remote)
+    if held is None:  # its number was one of ours before; or the peer has come again
+        held = next(filter(None, (_hold(*one, remote) for one in _connections(local))), None)
+    return held
+
+
+def _hold_noted(local: Address, remote: Address) -> HeldConnection | None:
+    found = _noted.pop(remote, None)
+    if found is None or not _is_at(found[1].local, local):
+        return None
+    return _hold(*found, remote)
+
+
+def _hold(descriptor: int, found: _Found, remote: Address) -> HeldConnection | None:
+    if found.remote != remote or (copy := found.copy(descriptor)) is None:
+        return None
+    if not _is_connected(copy):
+        copy.close()
+        return None
+    _ours.add(copy.fileno())
+    return HeldConnection(copy, descriptor, copy.fileno())
+
+
+_ours: set[int] = set()
+"""The descriptors of copies, among which no connection of granian's has to be looked for."""
+_noted: dict[Address, tuple[int, _Found]] = {}
+"""By their peers, the connections of granian's that were found last: many come at once."""
+
+
+def _note(descriptors: Iterable[int]) -> None:
+    _noted.clear()
+    for descriptor in descriptors:
+        found = _find(descriptor)
+        if found is not None and found.local is not None and found.remote is not None:
+            _noted[found.remote] = descriptor, found
+
+
+def _others() -> Iterator[int]:
+    return (descriptor for descriptor in _descriptors() if descriptor not in _ours)
 
 
 def cut(connection: socket.socket) -> None:
@@ -181,14 +228,20 @@ class _Found:
 def _connections(local: Address) -> Iterator[tuple[int, _Found]]:
     """Yield the connections at a local address with the descriptors that they have."""
     for descriptor in _descriptors():
-        inode = _inode_of(descriptor)
-        if inode is None:
-            continue
-        found = _Found.known.get(descriptor)
-        if found is None or found.inode != inode:
-            found = _Found.known[descriptor] = _look_at(descriptor, inode)
-        if found.local is not None and _is_at(found.local, local):
+        found = _find(descriptor)
+        if found is not None and _is_at(found.local, local):
             yield descriptor, found
+
+
+def _find(descriptor: int) -> _Found | None:
+    """Return the socket of a descriptor, if there is one."""
+    inode = _inode_of(descriptor)
+    if inode is None:
+        return None
+    found = _Found.known.get(descriptor)
+    if found is None or found.inode != inode:
+        found = _Found.known[descriptor] = _look_at(descriptor, inode)
+    return found
 
 
 def _look_at(descriptor: int, inode: int) -> _Found:
@@ -239,7 +292,7 @@ def _inode_of(descriptor: int) -> int | None:
     return found.st_ino if stat.S_ISSOCK(found.st_mode) else None
 
 
-def _is_at(name: Address, local: Address) -> bool:
+def _is_at(name: Address | None, local: Address) -> bool:
     """Tell whether a socket is one of the server at `local`, which may be every address."""
     if isinstance(name, tuple) and isinstance(local, tuple) and local[0] in ANY:
         return name[1] == local[1]

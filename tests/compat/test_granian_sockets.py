@@ -81,7 +81,7 @@ def test_a_held_connection_outlives_its_owner(pair: Pair) -> None:
     held = pair.hold()
     assert held.descriptor == pair.accepted.fileno()
     pair.accepted.close()
-    with held.socket:
+    with contextlib.closing(held):
         pair.client.sendall(b"still here")
         held.socket.settimeout(DEADLINE)
         assert held.socket.recv(100) == b"still here"
@@ -92,7 +92,7 @@ def test_the_connection_with_that_peer_is_held(
 ) -> None:
     pairs = [connect(opened, listener) for _ in range(5)]
     for pair in pairs:
-        with (held := pair.hold()).socket:
+        with contextlib.closing(pair.hold()) as held:
             assert held.descriptor == pair.accepted.fileno()
 
 
@@ -100,25 +100,25 @@ def test_a_server_at_every_address(opened: contextlib.ExitStack, listener: socke
     pair = connect(opened, listener)
     held = granian_sockets.hold(("0.0.0.0", pair.local[1]), pair.remote)
     assert held is not None
-    held.socket.close()
+    held.close()
 
 
 def test_a_descriptor_that_has_become_another_connections(
     opened: contextlib.ExitStack, listener: socket.socket
 ) -> None:
     first = connect(opened, listener)
-    first.hold().socket.close()
+    first.hold().close()
     other = connect(opened, listener)
     os.dup2(other.accepted.fileno(), first.accepted.fileno())  # as when its number is used anew
     other.accepted.close()
     assert granian_sockets.hold(first.local, first.remote) is None
-    with (held := other.hold()).socket:
+    with contextlib.closing(other.hold()) as held:
         assert held.descriptor == first.accepted.fileno()
 
 
 def test_a_connection_that_its_peer_has_reset(pair: Pair) -> None:
     local, remote = pair.local, pair.remote
-    pair.hold().socket.close()
+    pair.hold().close()
     before = descriptors()
     pair.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     pair.client.close()
@@ -184,8 +184,7 @@ def test_accepting_is_told_by_a_connection(listener: socket.socket) -> None:
 
 def test_release_is_told_by_the_owners_descriptor(pair: Pair) -> None:
     async def wait() -> None:
-        held = pair.hold()
-        with held.socket:
+        with contextlib.closing(pair.hold()) as held:
             waiting = asyncio.create_task(held.until_released())
             done, _ = await asyncio.wait([waiting], timeout=0.1)
             assert not done

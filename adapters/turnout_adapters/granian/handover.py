@@ -32,7 +32,10 @@ EXTENSION: Final = "turnout.handover"
 
 
 class HandingApplication(AsgiApplication):
-    """An application that granian may forget about while its sessions go on."""
+    """An application that granian may forget about while its sessions go on.
+
+    What refers to granian's events keeps a connection open; this does not beyond their use.
+    """
 
     def __init__(self, registry: WebSocketHandlerRegistry, strategy: AsgiStrategy) -> None:
         super().__init__(registry, strategy)
@@ -77,7 +80,10 @@ class Handover:
         """Hand an event to granian; raise `ConnectionClosed` where it has let go."""
         if self._calls is None:
             raise ConnectionClosed(NO_CLOSE_FRAME)
-        await self._calls[1](event)
+        try:
+            await self._calls[1](event)
+        except RuntimeError as error:  # what granian says of a client that has gone
+            raise ConnectionClosed(NO_CLOSE_FRAME) from error
 
     def forget(self) -> None:
         """Refer to nothing of granian's, which then lets go."""
@@ -85,8 +91,8 @@ class Handover:
 
     async def take_over(
         self, request: AsgiRequest, response: AsgiResponse, upgrade: Upgrade
-    ) -> StandardConnection:
-        """Have the 101 written and return the connection; raise `ConnectionClosed` without one."""
+    ) -> None:
+        """Have the 101 written, and run a session; raise `ConnectionClosed` if that cannot be."""
         held = hold(request.local_address, request.remote_address)
         if held is None:
             raise ConnectionClosed(NO_CLOSE_FRAME)
@@ -97,7 +103,7 @@ class Handover:
             await held.until_released()
             transport = await _transport_of(held)
         except BaseException:
-            held.socket.close()
+            held.close()
             raise
         connection = StandardConnection(
             AsyncioTransport(transport, request.native),
@@ -107,7 +113,10 @@ class Handover:
         )
         Takeover(transport, connection)
         transport.resume_reading()
-        return connection
+        try:
+            await upgrade.run(connection)
+        finally:
+            held.forget()
 
 
 def handover_of(scope: Scope) -> Handover | None:

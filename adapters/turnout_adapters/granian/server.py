@@ -13,6 +13,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from turnout.handshake.redaction import redact_queries_of
+from turnout_adapters.granian.handover import HandingApplication
 from turnout_compat.asyncio_serving import termination
 from turnout_compat.asyncio_transport import tls_context
 from turnout_compat.granian_sockets import (
@@ -43,7 +44,7 @@ async def serve(
     """Serve until SIGINT or SIGTERM, then drain."""
     redact_queries_of("granian.access")
     tls_context(settings)  # raises for bad files, in the words of every engine
-    app = strategy.make_application(registry)
+    app = HandingApplication(registry, strategy)
     native = _native_settings(settings, registry.options, strategy.native_settings)
     async with termination() as asked:
         with listening(settings) as sockets:

@@ -14,9 +14,8 @@ from granian.server.embed import Server
 
 from turnout.capabilities import Capabilities
 from turnout.errors import ConfigurationError
-from turnout_adapters.asgi import AsgiApplication
 from turnout_adapters.asgi.strategy import AsgiStrategy
-from turnout_adapters.granian.handover import HandingApplication, handover_of
+from turnout_adapters.granian.handover import handover_of
 from turnout_compat.granian_sockets import cut, hold, until_peer_ends
 from turnout_compat.native_settings import check_native_settings
 
@@ -88,11 +87,7 @@ class GranianStrategy(AsgiStrategy):
                 " granian serves, leave the strategy out"
             )
         asgi_request, asgi_response = cast("AsgiRequest", request), cast("AsgiResponse", response)
-        await upgrade.run(await handover.take_over(asgi_request, asgi_response, upgrade))
-
-    def make_application(self, registry: WebSocketHandlerRegistry) -> AsgiApplication:
-        """Return what granian is to serve."""
-        return HandingApplication(registry, self)
+        await handover.take_over(asgi_request, asgi_response, upgrade)
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         """Serve until SIGINT or SIGTERM; raise `ConfigurationError` where it has to be native."""
@@ -127,10 +122,6 @@ class NativeGranianStrategy(GranianStrategy):
         """Accept, and run the session over the events of the scope."""
         await AsgiStrategy.upgrade(self, request, response, upgrade)
 
-    def make_application(self, registry: WebSocketHandlerRegistry) -> AsgiApplication:
-        """Return what granian is to serve."""
-        return AsgiApplication(registry, self)
-
     @asynccontextmanager
     async def closing(self, request: AsgiRequest) -> AsyncIterator[None]:
         """Wait for the peer's end behind the close frame, where granian would cut it off."""
@@ -138,14 +129,17 @@ class NativeGranianStrategy(GranianStrategy):
         if held is None:
             yield
             return
-        with held.socket:
+        try:
             yield
             await until_peer_ends(held.socket)
+        finally:
+            held.close()
 
     def cut(self, request: AsgiRequest) -> None:
         """Cut a connection by its socket."""
         held = hold(request.local_address, request.remote_address)
         if held is not None:
+            held.forget()
             cut(held.socket)
 
 
