@@ -202,6 +202,7 @@ def reasons_of_one_line() -> None:
     "test_end_behind_the_close",
     "test_reset_behind_the_close",
     "test_declaration_of_close_details",
+    "test_failure_after_the_close",
 )
 def peers_code_reported_as_1000() -> None:
     def wrong(enter: Any) -> Any:
@@ -233,6 +234,7 @@ def peers_code_reported_as_1000() -> None:
     "test_violation_within_a_message",
     "test_declaration_of_close_details",
     "test_failure_at_a_transport_error",
+    "test_violation_in_the_segment_of_a_message",
 )
 def loss_overwrites_the_status() -> None:
     def overwriting(lost: Any) -> Any:
@@ -257,6 +259,7 @@ def loss_overwrites_the_status() -> None:
     "test_vanished_peer",
     "test_violation_within_a_message",
     "test_failure_at_a_transport_error",
+    "test_violation_in_the_segment_of_a_message",
 )
 def end_of_stream_ignored() -> None:
     replace(StandardConnection, "eof_received", lambda _: lambda self: True)

@@ -121,11 +121,12 @@ def messages_lost_at_a_violation() -> None:
 @fault(
     Row.UTF8,
     "test_invalid_text",
-    "test_character_across_fragments",
     "test_invalid_text_fails_fast",
     "test_invalid_close_reason",
     "test_compressed_text_is_checked",
     "test_data_that_does_not_inflate",
+    "test_character_cut_by_the_end",
+    "test_violation_in_the_segment_of_a_message",
 )
 def wrong_code_for_invalid_payload() -> None:
     replace(InvalidPayloadError, "code", lambda _: 1002)
@@ -168,6 +169,7 @@ def exclusive_limits() -> None:
     "test_limit_counts_bytes",
     "test_oversized_message_that_is_sent_whole",
     "test_declaration_of_early_limits",
+    "test_oversized_message_in_the_segment_of_another",
 )
 def declared_length_unchecked() -> None:
     replace(Driver, "_check_size", lambda _: nothing)

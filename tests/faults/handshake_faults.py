@@ -33,22 +33,44 @@ def wrong_accept_key() -> None:
     replace(negotiated_module, "accept_key", lambda right: lambda key: right(key[::-1]))
 
 
-@fault(Row.METHOD, "test_method", *ORDER, "test_strange_method")
+@fault(
+    Row.METHOD,
+    "test_method",
+    *ORDER,
+    "test_strange_method",
+    "test_request_behind_a_broken_handshake",
+)
 def any_method() -> None:
     leave_out("check_method")
 
 
-@fault(Row.HEADERS, "test_upgrade_header", *ORDER)
+@fault(
+    Row.HEADERS,
+    "test_upgrade_header",
+    *ORDER,
+    "test_request_behind_no_upgrade",
+)
 def any_upgrade() -> None:
     leave_out("check_upgrade")
 
 
-@fault(Row.HEADERS, "test_connection_header", *ORDER)
+@fault(
+    Row.HEADERS,
+    "test_connection_header",
+    *ORDER,
+    "test_request_behind_no_upgrade",
+)
 def any_connection() -> None:
     leave_out("check_connection")
 
 
-@fault(Row.HEADERS, "test_key", "test_two_keys", *ORDER)
+@fault(
+    Row.HEADERS,
+    "test_key",
+    "test_two_keys",
+    *ORDER,
+    "test_request_behind_a_broken_handshake",
+)
 def any_key() -> None:
     leave_out("check_key")
 
@@ -99,6 +121,7 @@ def spoken_version_not_named() -> None:
     BEFORE,
     "test_malformed_origin",
     "test_two_origins",
+    "test_request_behind_a_foreign_origin",
 )
 def any_origin() -> None:
     leave_out("check_origin")
@@ -134,6 +157,7 @@ def interceptors_before_the_checks() -> None:
     "test_refusal_that_may_not_be_sent",
     "test_refusal_is_no_101",
     "test_declaration_of_plain_refusals",
+    "test_request_behind_a_refusal",
 )
 def late_refusal() -> None:
     def unheard(before: Any) -> Any:
@@ -163,7 +187,12 @@ def lost_body_of_a_refusal() -> None:
     replace(InterceptorChain, "_ask", losing)
 
 
-@fault(Row.REFUSAL, "test_refused_by_false", "test_refused_with_the_status_that_was_set")
+@fault(
+    Row.REFUSAL,
+    "test_refused_by_false",
+    "test_refused_with_the_status_that_was_set",
+    "test_request_behind_a_refusal",
+)
 def false_is_no_refusal() -> None:
     async def ask(self: InterceptorChain, interceptor: Any, attributes: dict[str, Any]) -> None:
         answer = interceptor.before_handshake(

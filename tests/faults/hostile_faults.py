@@ -60,6 +60,7 @@ def nothing(*args: Any) -> None:
     "test_violation_within_a_message",
     "test_declaration_of_violation_codes",
     "test_failure_at_a_transport_error",
+    "test_violation_in_the_segment_of_a_message",
 )
 def wrong_code_for_violations() -> None:
     replace(ProtocolError, "code", lambda _: 1008)
@@ -176,6 +177,7 @@ def joined_anew_at_each_fragment() -> None:
     "test_empty_fragments_are_no_pieces",
     "test_every_kind_of_frame_byte_by_byte",
     "test_fragmented_message",
+    "test_character_cut_by_the_end",
 )
 def empty_pieces() -> None:
     def delivering(take: Any) -> Any:
@@ -302,7 +304,11 @@ def status_of_a_refusal_ignored() -> None:
     replace(interceptors_module, "_status_of_refusal", lambda _: lambda status: 403)
 
 
-@fault(Row.REFUSAL, "test_refused_by_the_handshake_handler")
+@fault(
+    Row.REFUSAL,
+    "test_refused_by_the_handshake_handler",
+    "test_request_behind_a_refusal",
+)
 def handshake_handler_may_not_refuse() -> None:
     def deaf_to_refusals(determine: Any) -> Any:
         def determined(self: Any, *args: Any) -> Any:

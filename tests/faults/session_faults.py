@@ -66,6 +66,8 @@ def return_closes_with_1001() -> None:
     "test_silent_peer_is_cut",
     "test_drain",
     "test_blocked_handler_is_cut",
+    "test_handshake_while_draining",
+    "test_session_begins_while_draining",
 )
 def no_goodbye() -> None:
     def cut(drain: Any) -> Any:
