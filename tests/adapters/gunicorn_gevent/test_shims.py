@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.adapters.gunicorn_gevent.conftest import Run
+from tests.adapters.gunicorn_host import Run
 
 
 def test_gunicorn_writes_a_response_after_an_application_has_taken_the_socket(run: Run) -> None:

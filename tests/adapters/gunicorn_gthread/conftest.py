@@ -1,30 +1,7 @@
-"""gunicorn, started by its own command line."""
+"""gunicorn's command line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from tests.adapters.gunicorn_host import Run, gunicorn, run
 
-import pytest
-from tests.command_lines import CommandLine
-
-HERE = Path(__file__).parent
-Run = Callable[..., CommandLine]
-
-
-@pytest.fixture
-def run() -> Iterator[Run]:
-    """Return a function that starts `gunicorn -k gthread` with more arguments."""
-    running: list[CommandLine] = []
-
-    def start(
-        *arguments: str, app: str = "application", worker: str = "gthread", threads: int = 4
-    ) -> CommandLine:
-        command = ["gunicorn", "-k", worker, "--threads", str(threads), "-b", "127.0.0.1:0"]
-        options = [*command, "--no-control-socket", "--access-logfile", "-", *arguments]
-        running.append(CommandLine([*options, f"application:{app}"], directory=HERE))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.kill()
+__all__ = ["Run", "gunicorn", "run"]

@@ -8,7 +8,7 @@ import socket
 import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
-from tests.adapters.gunicorn_gthread.conftest import Run
+from tests.adapters.gunicorn_host import Run
 
 
 def test_closing_a_connection_again_raises() -> None:
