@@ -137,8 +137,9 @@ class RegistryServer(Server):  # type: ignore[misc]  # daphne ships no types
             ports = [reactor.adoptStreamPort(s.fileno(), s.family, factory) for s in self._sockets]
             self._settings.announce(address_of_socket(self._sockets[0]))
             await asked.wait()
-            for port in ports:
-                port.stopListening()
+            loop = asyncio.get_running_loop()
+            for stopped in [port.stopListening() for port in ports]:
+                await stopped.asFuture(loop)  # else clients still get in when sessions are told
             for one in self._sockets:
                 one.close()
             await self._app.service.drain()

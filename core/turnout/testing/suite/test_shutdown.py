@@ -54,8 +54,11 @@ def test_shutdown_stops_accepting(start_server: StartServer) -> None:
     (client,) = open_clients(server, "/async/echo", 1)
     server.signal(signal.SIGTERM)
     assert client.read_close()[0] == 1001
-    with pytest.raises(OSError, match=r"refused|reset|end of the connection"):
-        server.connect().open("/async/echo")
+    with (
+        pytest.raises(OSError, match=r"refused|reset|end of the connection"),
+        server.connect() as late,
+    ):
+        late.open("/async/echo")
     client.send_close(1001)
     client.expect_end()
     server.wait().check()
