@@ -11,11 +11,19 @@ import asyncio
 import contextlib
 import os
 import socket
-import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
+
+from turnout_compat.open_sockets import (
+    FoundSocket,
+    connections_at,
+    descriptors,
+    find,
+    inode_of,
+    is_at,
+)
 
 if TYPE_CHECKING:
     from turnout.http import Address
@@ -38,7 +46,6 @@ GRACE = 0.1
 """Seconds for what granian does behind the end of a connection."""
 CHUNK = 64 * 1024
 LONGEST_CLOSE = 2 + 4 + 125
-ANY = ("0.0.0.0", "::")  # noqa: S104  # read, not bound
 
 
 async def until_accepting(local: Address) -> None:
@@ -60,8 +67,8 @@ def stop_listening(sockets: list[socket.socket]) -> None:
     for one in sockets:
         one.close()
     with _unreachable_listener() as silent:
-        for descriptor in _descriptors():
-            if _inode_of(descriptor) in inodes:
+        for descriptor in descriptors():
+            if inode_of(descriptor) in inodes:
                 os.dup2(silent.fileno(), descriptor)
 
 
@@ -86,9 +93,9 @@ class HeldConnection:
 
     async def until_released(self) -> None:
         """Return when granian has let go of it, behind all that it had to write."""
-        inode = _inode_of(self.socket.fileno())
+        inode = inode_of(self.socket.fileno())
         step = FIRST_STEP
-        while _inode_of(self.descriptor) == inode:  # nothing tells
+        while inode_of(self.descriptor) == inode:  # nothing tells
             await asyncio.sleep(step)
             step = min(2 * step, STEP)
 
@@ -105,18 +112,18 @@ def hold(local: Address | None, remote: Address | None) -> HeldConnection | None
         _note(_others())
         held = _hold_noted(local, remote)
     if held is None:  # its number was one of ours before; or the peer has come again
-        held = next(filter(None, (_hold(*one, remote) for one in _connections(local))), None)
+        held = next(filter(None, (_hold(*one, remote) for one in connections_at(local))), None)
     return held
 
 
 def _hold_noted(local: Address, remote: Address) -> HeldConnection | None:
     found = _noted.pop(remote, None)
-    if found is None or not _is_at(found[1].local, local):
+    if found is None or not is_at(found[1].local, local):
         return None
     return _hold(*found, remote)
 
 
-def _hold(descriptor: int, found: _Found, remote: Address) -> HeldConnection | None:
+def _hold(descriptor: int, found: FoundSocket, remote: Address) -> HeldConnection | None:
     if found.remote != remote or (copy := found.copy(descriptor)) is None:
         return None
     if not _is_connected(copy):
@@ -128,20 +135,20 @@ def _hold(descriptor: int, found: _Found, remote: Address) -> HeldConnection | N
 
 _ours: set[int] = set()
 """The descriptors of copies, among which no connection of granian's has to be looked for."""
-_noted: dict[Address, tuple[int, _Found]] = {}
+_noted: dict[Address, tuple[int, FoundSocket]] = {}
 """By their peers, the connections of granian's that were found last: many come at once."""
 
 
 def _note(descriptors: Iterable[int]) -> None:
     _noted.clear()
     for descriptor in descriptors:
-        found = _find(descriptor)
+        found = find(descriptor)
         if found is not None and found.local is not None and found.remote is not None:
             _noted[found.remote] = descriptor, found
 
 
 def _others() -> Iterator[int]:
-    return (descriptor for descriptor in _descriptors() if descriptor not in _ours)
+    return (descriptor for descriptor in descriptors() if descriptor not in _ours)
 
 
 def cut(connection: socket.socket) -> None:
@@ -152,7 +159,7 @@ def cut(connection: socket.socket) -> None:
 
 def cut_all(local: Address) -> None:
     """End the connections of this process at a local address."""
-    for descriptor, found in _connections(local):
+    for descriptor, found in connections_at(local):
         copy = found.copy(descriptor)
         if copy is not None:
             cut(copy)
@@ -184,7 +191,7 @@ async def until_released(local: Address, timeout: float) -> None:
 
 
 async def _until_used(local: Address, *, is_used: bool) -> None:
-    while any(True for _ in _connections(local)) != is_used:  # noqa: ASYNC110  # nothing tells
+    while any(True for _ in connections_at(local)) != is_used:  # noqa: ASYNC110  # nothing tells
         await asyncio.sleep(STEP)
 
 
@@ -205,57 +212,10 @@ def _ends_with_close(data: bytes) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A socket of this process, which its inode names for good; `local` is None of a listener."""
-
-    inode: int
-    local: Address | None
-    remote: Address | None
-
-    known: ClassVar[dict[int, _Found]] = {}
-    """What was found last behind each descriptor, so that a look at thousands of them is quick."""
-
-    def copy(self, descriptor: int) -> socket.socket | None:
-        """Return a copy of the socket; None when the descriptor is not its any more."""
-        copy = _copy(descriptor)
-        if copy is not None and _inode_of(copy.fileno()) != self.inode:
-            copy.close()
-            return None
-        return copy
-
-
-def _connections(local: Address) -> Iterator[tuple[int, _Found]]:
-    """Yield the connections at a local address with the descriptors that they have."""
-    for descriptor in _descriptors():
-        found = _find(descriptor)
-        if found is not None and _is_at(found.local, local):
-            yield descriptor, found
-
-
-def _find(descriptor: int) -> _Found | None:
-    """Return the socket of a descriptor, if there is one."""
-    inode = _inode_of(descriptor)
-    if inode is None:
-        return None
-    found = _Found.known.get(descriptor)
-    if found is None or found.inode != inode:
-        found = _Found.known[descriptor] = _look_at(descriptor, inode)
-    return found
-
-
-def _look_at(descriptor: int, inode: int) -> _Found:
-    copy = _copy(descriptor)
-    if copy is None:
-        return _Found(inode, None, None)
-    with copy:
-        is_accepted = not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        inode = os.fstat(copy.fileno()).st_ino
-        local = _name(copy.getsockname()) if is_accepted else None
-        try:
-            return _Found(inode, local, _name(copy.getpeername()))
-        except OSError:  # the peer has gone, or there is none
-            return _Found(inode, local, None)
+def _family_of(local: Address) -> socket.AddressFamily:
+    if isinstance(local, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in local[0] else socket.AF_INET
 
 
 def _is_connected(connection: socket.socket) -> bool:
@@ -264,46 +224,3 @@ def _is_connected(connection: socket.socket) -> bool:
     except OSError:
         return False
     return True
-
-
-def _copy(descriptor: int) -> socket.socket | None:
-    """Return a copy of a socket; None for what is none, of which nothing stays open either."""
-    try:
-        copy = os.dup(descriptor)
-    except OSError:  # closed since it was listed
-        return None
-    try:
-        return socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        return None
-
-
-def _descriptors() -> Iterator[int]:
-    return map(int, os.listdir("/dev/fd"))  # noqa: PTH208  # names alone, and quickly
-
-
-def _inode_of(descriptor: int) -> int | None:
-    """Return the inode of a socket; None for what is closed, or something else."""
-    try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return None
-    return found.st_ino if stat.S_ISSOCK(found.st_mode) else None
-
-
-def _is_at(name: Address | None, local: Address) -> bool:
-    """Tell whether a socket is one of the server at `local`, which may be every address."""
-    if isinstance(name, tuple) and isinstance(local, tuple) and local[0] in ANY:
-        return name[1] == local[1]
-    return name == local
-
-
-def _family_of(local: Address) -> socket.AddressFamily:
-    if isinstance(local, str):
-        return socket.AF_UNIX
-    return socket.AF_INET6 if ":" in local[0] else socket.AF_INET
-
-
-def _name(name: Any) -> Address:
-    return (name[0], name[1]) if isinstance(name, tuple) else name
