@@ -9,20 +9,16 @@ from typing import Any
 import pytest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from tests.adapters.cheroot.conftest import DEADLINE, RunServer
+from tests.adapters.threaded_mounted import *  # noqa: F403  # the tests are the same for each server
+from tests.adapters.threaded_mounted import page
 
 from turnout import WebSocketHandlerRegistry, WebSocketOptions
-from turnout.errors import ConfigurationError, UnsupportedOptionError
+from turnout.errors import ConfigurationError
 from turnout.testing.certificates import Certificate
 from turnout.testing.client import RawClient
-from turnout.testing.frames import CLOSE, TEXT, close_payload, encode_frame
-from turnout.testing.http import read_response
+from turnout.testing.frames import CLOSE, close_payload, encode_frame
 from turnout_adapters.cheroot import CherootApplication, CherootStrategy, mount
-
-
-def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer as the web application that was there before."""
-    start_response("200 OK", [("X-Host", "yes"), ("Content-Type", "text/plain")])
-    return [b"page ", environ["PATH_INFO"].encode("latin-1")]
+from turnout_adapters.wsgi import WsgiApplication
 
 
 def make(app: Any = page, **settings: Any) -> CherootApplication:
@@ -37,33 +33,16 @@ def make(app: Any = page, **settings: Any) -> CherootApplication:
     return mount(app, registry, CherootStrategy().configure(**settings))
 
 
-def test_a_websocket_beside_the_hosts_routes(run_server: RunServer) -> None:
-    server = run_server(make())
-    with server.connect("/echo") as client, server.connect() as other:
-        client.send_text("hello")
-        assert client.read_text() == "hello"
-        for target in ("/", "/echo"):  # a plain GET of a WebSocket's path is the host's
-            response = other.fetch(target)
-            assert response.body == f"page {target}".encode()
-            assert response.headers["X-Host"] == "yes"
-        assert client.close(4001, "bye") == (4001, "bye")
-    assert server.errors == []
+@pytest.fixture(name="make")
+def make_of_this_server() -> Callable[..., WsgiApplication]:
+    """Return what makes an application for the shared tests."""
+    return make
 
 
-def test_the_101_is_what_core_made_it(run_server: RunServer) -> None:
-    with run_server(make()).connect() as client:
-        response = client.handshake("/echo")
-        names = [name.lower() for name, _ in response.headers.fields()]
-        assert names == ["upgrade", "connection", "sec-websocket-accept"]
-
-
-def test_frames_that_come_with_the_request_are_delivered(run_server: RunServer) -> None:
-    with run_server(make()).connect() as client:
-        request = client.handshake_request("/echo").encode()
-        frames = b"".join(encode_frame(TEXT, str(number).encode()) for number in range(3))
-        client.stream.write(request + frames)
-        assert read_response(client.stream, head_only=True).status == 101
-        assert [client.read_text() for _ in range(3)] == ["0", "1", "2"]
+@pytest.fixture(name="mount")
+def mount_of_this_server() -> Callable[..., WsgiApplication]:
+    """Return what mounts turnout on this server, for the shared tests."""
+    return mount
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["", "behind a middleware"])
@@ -138,12 +117,6 @@ def test_where_bytes_would_be_lost_there_is_no_upgrade(run_server: RunServer) ->
         assert client.handshake("/echo").status == 500
 
 
-def test_the_time_of_a_request_is_the_hosts() -> None:
-    registry = WebSocketHandlerRegistry(options=WebSocketOptions(handshake_timeout=3))
-    with pytest.raises(UnsupportedOptionError, match="handshake_timeout"):
-        mount(None, registry)
-
-
 def test_settings() -> None:
     strategy = CherootStrategy().configure(max=10, server_name="x", reserved_threads=0)
     assert strategy.native_settings == {"max": 10, "server_name": "x"}
@@ -151,47 +124,3 @@ def test_settings() -> None:
         CherootStrategy().configure(numthreads=3)
     with pytest.raises(ConfigurationError, match="did you mean 'server_name'"):
         CherootStrategy().configure(servername="x")
-
-
-# What cheroot does by itself: each of these fails when it has changed, and a shim can go.
-
-
-def take_the_socket(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Take the socket over as an application would that knows nothing of cheroot's request."""
-    sock = environ["wsgi.input"].rfile.raw._sock
-    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\nclose frame")
-    start_response("101 Switching Protocols", [])
-    return ()
-
-
-def test_cheroot_writes_a_response_behind_the_close_frame(run_server: RunServer) -> None:
-    """Why an upgraded request is marked as answered."""
-    with run_server(take_the_socket).connect() as client:
-        client.stream.write(client.handshake_request("/").encode())
-        client.stream.read_until(b"close frame")
-        assert client.stream.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
-
-
-def test_cheroot_keeps_the_last_of_fields_with_the_same_name(run_server: RunServer) -> None:
-    """Why `serve` has `SentFields`."""
-    seen: list[str] = []
-
-    def look(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        seen.append(environ["HTTP_X_TWICE"])
-        return page(environ, start_response)
-
-    with run_server(look).connect() as client:
-        request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Twice: 1\r\nX-Twice: 2\r\n\r\n"
-        assert client.request(request).status == 200
-    assert seen == ["2"]
-
-
-def test_cheroot_adds_no_threads_by_itself(run_server: RunServer) -> None:
-    """Why `serve` has threads of its own, and why those of a host bound its WebSockets."""
-    server = run_server(make(reserved_threads=0), numthreads=1)
-    with server.connect("/echo") as client:
-        with server.connect() as waiting:
-            waiting.stream.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert not waiting.stream.has_data(timeout=0.3)
-            client.close()
-            assert read_response(waiting.stream).status == 200

@@ -7,27 +7,21 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.adapters.threaded_mounted import *  # noqa: F403  # the tests are the same for each server
+from tests.adapters.threaded_mounted import page
 from tests.adapters.werkzeug.conftest import DEADLINE, RunServer
 from werkzeug.debug import DebuggedApplication
 
 from turnout import WebSocketHandlerRegistry, WebSocketOptions
-from turnout.errors import UnsupportedOptionError
 from turnout.testing.certificates import Certificate
 from turnout.testing.client import RawClient
-from turnout.testing.frames import TEXT, encode_frame
-from turnout.testing.http import read_response
 from turnout_adapters.werkzeug import WerkzeugApplication, mount
-
-
-def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer as the web application that was there before."""
-    start_response("200 OK", [("X-Host", "yes"), ("Content-Type", "text/plain")])
-    return [b"page ", environ["PATH_INFO"].encode("latin-1")]
+from turnout_adapters.wsgi import WsgiApplication
 
 
 class Ends:
@@ -55,33 +49,16 @@ def make(app: Any = page, ends: Ends | None = None) -> WerkzeugApplication:
     return mount(app, registry)
 
 
-def test_a_websocket_beside_the_hosts_routes(run_server: RunServer) -> None:
-    server = run_server(make())
-    with server.connect("/echo") as client:
-        client.send_text("hello")
-        assert client.read_text() == "hello"
-        for target in ("/", "/echo"):  # a plain GET of a WebSocket's path is the host's
-            with server.connect() as other:
-                response = other.fetch(target)
-                assert response.body == f"page {target}".encode()
-                assert response.headers["X-Host"] == "yes"
-        assert client.close(4001, "bye") == (4001, "bye")
+@pytest.fixture(name="make")
+def make_of_this_server() -> Callable[..., WsgiApplication]:
+    """Return what makes an application for the shared tests."""
+    return make
 
 
-def test_the_101_is_what_core_made_it(run_server: RunServer) -> None:
-    with run_server(make()).connect() as client:
-        response = client.handshake("/echo")
-        names = [name.lower() for name, _ in response.headers.fields()]
-        assert names == ["upgrade", "connection", "sec-websocket-accept"]
-
-
-def test_frames_that_come_with_the_request_are_delivered(run_server: RunServer) -> None:
-    with run_server(make()).connect() as client:
-        request = client.handshake_request("/echo").encode()
-        frames = b"".join(encode_frame(TEXT, str(number).encode()) for number in range(3))
-        client.stream.write(request + frames)
-        assert read_response(client.stream, head_only=True).status == 101
-        assert [client.read_text() for _ in range(3)] == ["0", "1", "2"]
+@pytest.fixture(name="mount")
+def mount_of_this_server() -> Callable[..., WsgiApplication]:
+    """Return what mounts turnout on this server, for the shared tests."""
+    return mount
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
@@ -127,12 +104,6 @@ def test_a_server_without_threads_takes_no_websocket(run_server: RunServer) -> N
         assert client.fetch("/").status == 200
 
 
-def test_the_time_of_a_request_is_the_hosts() -> None:
-    registry = WebSocketHandlerRegistry(options=WebSocketOptions(handshake_timeout=3))
-    with pytest.raises(UnsupportedOptionError, match="handshake_timeout"):
-        mount(None, registry)
-
-
 PROGRAM = """
 import sys, threading
 sys.path.insert(0, {root!r})
@@ -167,38 +138,6 @@ def test_what_is_open_when_the_process_ends_is_closed_then() -> None:
     finally:
         program.kill()
         program.communicate()
-
-
-def take_the_socket(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Take the socket over as an application would that knows nothing of Werkzeug's handler."""
-    environ["werkzeug.socket"].sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\nclose frame")
-    start_response("101 Switching Protocols", [])
-    return ()
-
-
-def test_werkzeug_writes_a_response_behind_the_close_frame(run_server: RunServer) -> None:
-    """Why the server is left with a socket that is shut down: fails when Werkzeug has changed."""
-    with run_server(take_the_socket).connect() as client:
-        client.stream.write(client.handshake_request("/").encode())
-        client.stream.read_until(b"close frame")
-        assert client.stream.read_to_end().startswith(b"HTTP/1.1 101 ")
-
-
-def raise_for_a_client_that_went(
-    environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    """Fail as writing to a client does that has gone."""
-    raise BrokenPipeError
-
-
-def test_werkzeug_lets_a_client_go_that_has_gone(
-    run_server: RunServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What `ConnectionIsOver` stands on."""
-    with run_server(raise_for_a_client_that_went).connect() as client:
-        client.stream.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert client.stream.read_to_end() == b""
-    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 def test_the_session_is_the_socket_of_the_server(run_server: RunServer) -> None:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -75,3 +76,38 @@ def test_a_head_that_ends_with_the_connection_is_a_request(run_server: RunServer
         client.stream.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Cut: sho")
         client.stream.shut_down_writing()
         assert read_response(client.stream).status == 200
+
+
+# What it writes behind a session, and lets go
+
+
+def take_the_socket(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Take the socket over as an application would that knows nothing of Werkzeug's handler."""
+    environ["werkzeug.socket"].sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\nclose frame")
+    start_response("101 Switching Protocols", [])
+    return ()
+
+
+def test_werkzeug_writes_a_response_behind_the_close_frame(run_server: RunServer) -> None:
+    """Why the server is left with a socket that is shut down: fails when Werkzeug has changed."""
+    with run_server(take_the_socket).connect() as client:
+        client.stream.write(client.handshake_request("/").encode())
+        client.stream.read_until(b"close frame")
+        assert client.stream.read_to_end().startswith(b"HTTP/1.1 101 ")
+
+
+def raise_for_a_client_that_went(
+    environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    """Fail as writing to a client does that has gone."""
+    raise BrokenPipeError
+
+
+def test_werkzeug_lets_a_client_go_that_has_gone(
+    run_server: RunServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What `ConnectionIsOver` stands on."""
+    with run_server(raise_for_a_client_that_went).connect() as client:
+        client.stream.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.stream.read_to_end() == b""
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
