@@ -18,6 +18,7 @@ from turnout.testing.processes import (
     memory_of,
     processes,
     seconds_of,
+    standing_still,
 )
 
 MIB = 1024 * 1024
@@ -87,6 +88,20 @@ def parent() -> Iterator[Parent]:
 def test_a_family_has_the_children(parent: Parent) -> None:
     assert family_of(parent.process.pid) == [parent.process.pid, parent.child]
     assert family_of(parent.child) == [parent.child]
+
+
+@pytest.mark.usefixtures("way")
+def test_a_family_stands_still_and_goes_on(parent: Parent, requires: Callable[[str], Path]) -> None:
+    requires("ps")
+    pid = parent.process.pid
+    with standing_still(pid):
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        stopped = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(parent.child)], capture_output=True, check=True
+        )
+        assert stopped.stdout.startswith(b"T")
+    assert parent.write("1") == "taken"
+    assert parent.write("") == "given back"
 
 
 @pytest.mark.usefixtures("way")
