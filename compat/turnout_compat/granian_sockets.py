@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from turnout_compat.open_sockets import (
     FoundSocket,
@@ -79,17 +80,6 @@ class HeldConnection:
     socket: socket.socket
     descriptor: int
     """By which granian has it."""
-    copy: int
-    """The descriptor of the copy."""
-
-    def forget(self) -> None:
-        """Note that somebody else closes the copy."""
-        _ours.discard(self.copy)
-
-    def close(self) -> None:
-        """Close the copy."""
-        self.forget()
-        self.socket.close()
 
     async def until_released(self) -> None:
         """Return when granian has let go of it, behind all that it had to write."""
@@ -100,55 +90,60 @@ class HeldConnection:
             step = min(2 * step, STEP)
 
 
-def hold(local: Address | None, remote: Address | None) -> HeldConnection | None:
+def hold(local: Address | None, remote: Address | None, since: float) -> HeldConnection | None:
     """Return the connection with one peer; None when granian has it no more, or it was reset.
 
-    None also for peers on a Unix socket, which cannot be told apart.
+    It was there at `since`, by `time.monotonic`: one look after that finds all that there are, so
+    many that come at once, or go, cost one. None also for peers on a Unix socket, which cannot be
+    told apart.
     """
     if not isinstance(local, tuple) or not isinstance(remote, tuple):
         return None
-    held = _hold_noted(local, remote)
-    if held is None:
-        _note(_others())
-        held = _hold_noted(local, remote)
-    if held is None:  # its number was one of ours before; or the peer has come again
-        held = next(filter(None, (_hold(*one, remote) for one in connections_at(local))), None)
-    return held
-
-
-def _hold_noted(local: Address, remote: Address) -> HeldConnection | None:
-    found = _noted.pop(remote, None)
-    if found is None or not is_at(found[1].local, local):
+    if _Noted.at <= since:
+        _note_all()
+    noted = _Noted.by_remote.get(remote)
+    if noted is None or not is_at(noted[1].local, local):
         return None
-    return _hold(*found, remote)
+    return _hold(*noted)
 
 
-def _hold(descriptor: int, found: FoundSocket, remote: Address) -> HeldConnection | None:
-    if found.remote != remote or (copy := found.copy(descriptor)) is None:
+class _Noted:
+    """The sockets that were found at the last look, by their peers."""
+
+    at: ClassVar[float] = -math.inf
+    by_remote: ClassVar[dict[Address, tuple[int, FoundSocket]]] = {}
+
+
+def _note_all() -> None:
+    _Noted.at = time.monotonic()
+    noted: dict[Address, tuple[int, FoundSocket]] = {}
+    for descriptor in descriptors():
+        found = find(descriptor)
+        if found is None or found.local is None or found.remote is None:
+            continue
+        before = noted.get(found.remote)
+        if before is None or not _is_connected(*before):  # else its peer has come again
+            noted[found.remote] = descriptor, found
+    _Noted.by_remote = noted
+
+
+def _hold(descriptor: int, found: FoundSocket) -> HeldConnection | None:
+    copy = found.copy(descriptor)
+    if copy is None:
         return None
-    if not _is_connected(copy):
+    try:
+        copy.getpeername()
+    except OSError:  # reset
         copy.close()
         return None
-    _ours.add(copy.fileno())
-    return HeldConnection(copy, descriptor, copy.fileno())
+    return HeldConnection(copy, descriptor)
 
 
-_ours: set[int] = set()
-"""The descriptors of copies, among which no connection of granian's has to be looked for."""
-_noted: dict[Address, tuple[int, FoundSocket]] = {}
-"""By their peers, the connections of granian's that were found last: many come at once."""
-
-
-def _note(descriptors: Iterable[int]) -> None:
-    _noted.clear()
-    for descriptor in descriptors:
-        found = find(descriptor)
-        if found is not None and found.local is not None and found.remote is not None:
-            _noted[found.remote] = descriptor, found
-
-
-def _others() -> Iterator[int]:
-    return (descriptor for descriptor in descriptors() if descriptor not in _ours)
+def _is_connected(descriptor: int, found: FoundSocket) -> bool:
+    held = _hold(descriptor, found)
+    if held is not None:
+        held.socket.close()
+    return held is not None
 
 
 def cut(connection: socket.socket) -> None:
@@ -216,11 +211,3 @@ def _family_of(local: Address) -> socket.AddressFamily:
     if isinstance(local, str):
         return socket.AF_UNIX
     return socket.AF_INET6 if ":" in local[0] else socket.AF_INET
-
-
-def _is_connected(connection: socket.socket) -> bool:
-    try:
-        connection.getpeername()
-    except OSError:
-        return False
-    return True

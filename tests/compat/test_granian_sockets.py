@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from turnout.testing.frames import CLOSE, TEXT, encode_frame
-from turnout_compat import granian_sockets
+from turnout_compat import granian_sockets, open_sockets
 from turnout_compat.granian_sockets import HeldConnection
 
 DEADLINE = 20.0
@@ -37,7 +38,7 @@ class Pair(NamedTuple):
         return host, port
 
     def hold(self) -> HeldConnection:
-        held = granian_sockets.hold(self.local, self.remote)
+        held = granian_sockets.hold(self.local, self.remote, time.monotonic())
         assert held is not None
         return held
 
@@ -81,7 +82,7 @@ def test_a_held_connection_outlives_its_owner(pair: Pair) -> None:
     held = pair.hold()
     assert held.descriptor == pair.accepted.fileno()
     pair.accepted.close()
-    with contextlib.closing(held):
+    with held.socket:
         pair.client.sendall(b"still here")
         held.socket.settimeout(DEADLINE)
         assert held.socket.recv(100) == b"still here"
@@ -92,40 +93,40 @@ def test_the_connection_with_that_peer_is_held(
 ) -> None:
     pairs = [connect(opened, listener) for _ in range(5)]
     for pair in pairs:
-        with contextlib.closing(pair.hold()) as held:
+        with (held := pair.hold()).socket:
             assert held.descriptor == pair.accepted.fileno()
 
 
 def test_a_server_at_every_address(opened: contextlib.ExitStack, listener: socket.socket) -> None:
     pair = connect(opened, listener)
-    held = granian_sockets.hold(("0.0.0.0", pair.local[1]), pair.remote)
+    held = granian_sockets.hold(("0.0.0.0", pair.local[1]), pair.remote, time.monotonic())
     assert held is not None
-    held.close()
+    held.socket.close()
 
 
 def test_a_descriptor_that_has_become_another_connections(
     opened: contextlib.ExitStack, listener: socket.socket
 ) -> None:
     first = connect(opened, listener)
-    first.hold().close()
+    first.hold().socket.close()
     other = connect(opened, listener)
     os.dup2(other.accepted.fileno(), first.accepted.fileno())  # as when its number is used anew
     other.accepted.close()
-    assert granian_sockets.hold(first.local, first.remote) is None
-    with contextlib.closing(other.hold()) as held:
+    assert granian_sockets.hold(first.local, first.remote, time.monotonic()) is None
+    with (held := other.hold()).socket:
         assert held.descriptor == first.accepted.fileno()
 
 
 def test_a_connection_that_its_peer_has_reset(pair: Pair) -> None:
     local, remote = pair.local, pair.remote
-    pair.hold().close()
+    pair.hold().socket.close()
     before = descriptors()
     pair.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     pair.client.close()
     pair.accepted.settimeout(DEADLINE)
     with pytest.raises(ConnectionResetError):
         pair.accepted.recv(1)
-    assert granian_sockets.hold(local, remote) is None
+    assert granian_sockets.hold(local, remote, time.monotonic()) is None
     assert len(descriptors()) == len(before) - 1
 
 
@@ -140,7 +141,7 @@ def test_no_descriptor_is_kept(
     before = descriptors()
     for _ in range(3):
         if look == "hold":
-            assert granian_sockets.hold(pair.local, nowhere) is None
+            assert granian_sockets.hold(pair.local, nowhere, time.monotonic()) is None
         elif look == "cut_all":
             granian_sockets.cut_all(pair.local)
         else:
@@ -153,8 +154,28 @@ def test_cut_reaches_the_peer(pair: Pair) -> None:
     assert pair.client.recv(1) == b""
 
 
+def test_one_look_finds_all_that_were_there(
+    opened: contextlib.ExitStack, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [connect(opened, listener) for _ in range(5)]
+    since = time.monotonic()
+    looks = []
+
+    def look() -> Iterator[int]:
+        looks.append(1)
+        return open_sockets.descriptors()
+
+    monkeypatch.setattr(granian_sockets, "descriptors", look)
+    for pair in pairs:
+        held = granian_sockets.hold(pair.local, pair.remote, since)
+        assert held is not None
+        held.socket.close()
+    assert granian_sockets.hold(pairs[0].local, (LOOPBACK, 1), since) is None
+    assert len(looks) == 1
+
+
 def test_unix_peers_are_not_told_apart() -> None:
-    assert granian_sockets.hold("/some/path", "") is None
+    assert granian_sockets.hold("/some/path", "", 0.0) is None
 
 
 def test_no_copy_of_a_listener_takes_clients(listener: socket.socket) -> None:
@@ -184,7 +205,7 @@ def test_accepting_is_told_by_a_connection(listener: socket.socket) -> None:
 
 def test_release_is_told_by_the_owners_descriptor(pair: Pair) -> None:
     async def wait() -> None:
-        with contextlib.closing(pair.hold()) as held:
+        with (held := pair.hold()).socket:
             waiting = asyncio.create_task(held.until_released())
             done, _ = await asyncio.wait([waiting], timeout=0.1)
             assert not done

@@ -8,6 +8,7 @@ does, so it is dropped, and goes on behind a copy of its socket that turnout has
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from turnout.close import NO_CLOSE_FRAME
@@ -68,6 +69,7 @@ class Handover:
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._calls: tuple[Receive, Send] | None = (receive, send)
+        self.since: float = time.monotonic()
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def receive(self) -> Event:
@@ -93,7 +95,7 @@ class Handover:
         self, request: AsgiRequest, response: AsgiResponse, upgrade: Upgrade
     ) -> None:
         """Have the 101 written, and run a session; raise `ConnectionClosed` if that cannot be."""
-        held = hold(request.local_address, request.remote_address)
+        held = hold(request.local_address, request.remote_address, self.since)
         if held is None:
             raise ConnectionClosed(NO_CLOSE_FRAME)
         try:
@@ -103,7 +105,7 @@ class Handover:
             await held.until_released()
             transport = await _transport_of(held)
         except BaseException:
-            held.close()
+            held.socket.close()
             raise
         connection = StandardConnection(
             AsyncioTransport(transport, request.native),
@@ -113,10 +115,7 @@ class Handover:
         )
         Takeover(transport, connection)
         transport.resume_reading()
-        try:
-            await upgrade.run(connection)
-        finally:
-            held.forget()
+        await upgrade.run(connection)
 
 
 def handover_of(scope: Scope) -> Handover | None:

@@ -16,7 +16,7 @@ from turnout.capabilities import Capabilities
 from turnout.errors import ConfigurationError
 from turnout_adapters.asgi.strategy import AsgiStrategy
 from turnout_adapters.granian.handover import handover_of
-from turnout_compat.granian_sockets import cut, hold, until_peer_ends
+from turnout_compat.granian_sockets import HeldConnection, cut, hold, until_peer_ends
 from turnout_compat.native_settings import check_native_settings
 
 if TYPE_CHECKING:
@@ -125,25 +125,28 @@ class NativeGranianStrategy(GranianStrategy):
     @asynccontextmanager
     async def closing(self, request: AsgiRequest) -> AsyncIterator[None]:
         """Wait for the peer's end behind the close frame, where granian would cut it off."""
-        held = hold(request.local_address, request.remote_address)
+        held = _hold(request)
         if held is None:
             yield
             return
-        try:
+        with held.socket:
             yield
             await until_peer_ends(held.socket)
-        finally:
-            held.close()
 
     def cut(self, request: AsgiRequest) -> None:
         """Cut a connection by its socket."""
-        held = hold(request.local_address, request.remote_address)
+        held = _hold(request)
         if held is not None:
-            held.forget()
             cut(held.socket)
 
 
 GranianStrategy.variants = {"standard": GranianStrategy, "native": NativeGranianStrategy}
+
+
+def _hold(request: AsgiRequest) -> HeldConnection | None:
+    handover = handover_of(request.native)
+    assert handover is not None, "turnout serves it"
+    return hold(request.local_address, request.remote_address, handover.since)
 
 
 @cache
