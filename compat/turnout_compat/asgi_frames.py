@@ -99,11 +99,12 @@ class GuardedInput:
     """Lets through to a host's own parser what it may read, and tells what it would not tell.
 
     With `keeps_close`, the host does not see the peer's close frame, and has to answer it when it
-    passes `turnout.closing` on.
+    passes `turnout.closing` on. With `checks_text`, it gets no text that is no UTF-8.
     """
 
-    def __init__(self, *, keeps_close: bool = False) -> None:
+    def __init__(self, *, keeps_close: bool = False, checks_text: bool = False) -> None:
         self._keeps_close = keeps_close
+        self._checks_text = checks_text
         self.writing_paused = False
         self.failed = False
         self.closed = False
@@ -125,7 +126,7 @@ class GuardedInput:
 
     def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Hold nothing back any more; `receive(b"")` then gives what was."""
-        self._guard = FrameGuard(options)
+        self._guard = FrameGuard(options, checks_text=self._checks_text)
         self._connection = connection
 
     def receive(self, data: bytes) -> Iterator[bytes | Event]:

@@ -59,9 +59,12 @@ class FrameGuard:
     """Holds back what is incomplete, raises on what is illegal, hands on the rest, in order.
 
     Handlers get whole messages, so the limits are those of whole messages (inclusive, in bytes).
+    With `checks_text` no text is left to the engine to check: for one that fails the connection at
+    once, before what came earlier is answered.
     """
 
     __slots__ = (
+        "_checks_text",
         "_control_frame",
         "_data",
         "_decoder",
@@ -72,10 +75,13 @@ class FrameGuard:
         "_owed",
         "_position",
         "_size",
+        "_whole",
     )
 
-    def __init__(self, options: WebSocketOptions) -> None:
+    def __init__(self, options: WebSocketOptions, *, checks_text: bool = False) -> None:
         self._limits = SizeLimits(options, partial=False)
+        self._checks_text = checks_text
+        self._whole = _WHOLE - {_WHOLE_TEXT} if checks_text else _WHOLE
         self._mask = find_mask()
         self._data = b""
         self._position = 0
@@ -119,7 +125,7 @@ class FrameGuard:
                 if size < TWO_BYTES:
                     return self._next_of_any_frame()
             limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
-            if end <= len(data) and size <= limit and first in _WHOLE:
+            if end <= len(data) and size <= limit and first in self._whole:
                 self._position = end
                 return data[start:end], True
         return self._next_of_any_frame()
@@ -171,8 +177,8 @@ class FrameGuard:
             raise ProtocolError(f"{wrong} (RFC 6455 section 5.4)")
         if self._kind is None:
             self._kind, self._size = header.opcode, 0
-            fragmented_text = header.opcode == TEXT and not header.first & FIN
-            self._decoder = _Utf8Decoder() if fragmented_text else None
+            is_checked = self._checks_text or not header.first & FIN
+            self._decoder = _Utf8Decoder() if header.opcode == TEXT and is_checked else None
         limit = self._limits.left(self._kind == TEXT, self._size)
         if header.length > limit:
             raise too_big(header.length, limit)

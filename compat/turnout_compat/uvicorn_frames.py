@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
@@ -19,12 +19,8 @@ from wsproto.connection import ConnectionState
 from wsproto.events import Ping, Pong
 
 from turnout.close import NO_STATUS_CODE
-from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
-from turnout_compat.asyncio_transport import end_output
-
-if TYPE_CHECKING:
-    from turnout.options import WebSocketOptions
-    from turnout_compat.asgi_frames import FramedConnection
+from turnout_compat.asgi_frames import Event, found_by_host
+from turnout_compat.uvicorn_streams import GuardedStream
 
 __all__ = ["GuardedSansioProtocol", "GuardedWsprotoProtocol"]
 
@@ -43,91 +39,24 @@ class EventQueue(asyncio.Queue[Event]):
             super().put_nowait(event)
 
 
-class UvicornFrames(Frames):
-    """The connection of one of the protocols below."""
-
-    def __init__(self, protocol: Any) -> None:
-        self._protocol = protocol
-
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
-        """Guard what the peer sends, and leave the time for its close frame to the session."""
-        self._protocol.close_timeout = options.close_timeout + 1
-        self._protocol.begin(options, connection)
-
-    async def ping(self, payload: bytes) -> None:
-        """Send a ping."""
-        self._protocol.transport.write(self._protocol.ping_frame(payload))
-
-    async def pong(self, payload: bytes) -> None:
-        """Send a pong."""
-        self._protocol.transport.write(self._protocol.pong_frame(payload))
-
-    async def end(self) -> None:
-        """End this direction; the protocol waits for the end of the other one."""
-        self._protocol.end()
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._protocol.transport.abort()
-
-
-class _Guarded:
+class _Guarded(GuardedStream):
     """What the two protocols have in common, in front of uvicorn's class."""
 
-    transport: asyncio.Transport
-    scope: Any
     queue: Any
     handshake_complete: bool
     read_paused: bool
-    keeps_close: ClassVar[bool] = False
+    writable: asyncio.Event
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._input = GuardedInput(keeps_close=self.keeps_close)
-        self._is_request = True
-        self._input_ended = False
-        self._ended = False
-        self._closed_by_peer = False
         self._meaning: str | None = None
         self.queue = EventQueue(self._translate)
-
-    # asyncio's calls
-
-    def data_received(self, data: bytes) -> None:
-        """Take the request, then what the guard lets through."""
-        if self._is_request:
-            self._is_request = False
-            super().data_received(data)  # type: ignore[misc]  # uvicorn's class stands behind
-            if hasattr(self, "scope"):
-                offer_frames(self.scope, UvicornFrames(self))
-        else:
-            self._receive(data)
-
-    def eof_received(self) -> Any:  # a bool; uvicorn's says None
-        """Keep our direction open where a close frame is still owed."""
-        self._input_ended = True
-        if self._ended:
-            self.transport.close()
-        elif not (self._closed_by_peer or self._input.failed):
-            self.transport.abort()
-        return self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that the peer has vanished; if it has not, it said so before."""
         with self._meant_as("lost"):
-            super().connection_lost(exc)  # type: ignore[misc]  # as above
-
-    def pause_writing(self) -> None:
-        """Note that pings are not answered for now."""
-        self._input.writing_paused = True
-        super().pause_writing()  # type: ignore[misc]  # as above
-
-    def resume_writing(self) -> None:
-        """Answer the latest ping."""
-        super().resume_writing()  # type: ignore[misc]  # as above
-        ping = self._input.resume()
-        if ping:
-            super().data_received(ping)  # type: ignore[misc]  # as above
+            super().connection_lost(exc)  # type: ignore[misc]  # uvicorn's class stands behind
+        self.writable.set()  # nobody else lets a sender go on that waits for the peer to read
 
     # uvicorn's calls
 
@@ -136,42 +65,11 @@ class _Guarded:
         if message["type"] != "websocket.close" or not self.handshake_complete:
             await super().send(message)  # type: ignore[misc]  # as above
             return
-        await self.writable.wait()  # type: ignore[attr-defined]  # what follows does not suspend
+        await self.writable.wait()  # what follows does not suspend
         with self._meant_as("own close"):
             await super().send(message)  # type: ignore[misc]  # as above
 
-    # The application's calls, by `UvicornFrames`
-
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
-        """Guard from now on."""
-        self._input.begin(options, connection)
-        self._receive(b"")
-
-    def end(self) -> None:
-        """End this direction, or all when the other has ended."""
-        self._ended = True
-        if self._input_ended or self._closed_by_peer or not self.transport.can_write_eof():
-            self.transport.close()
-        else:
-            end_output(self.transport)
-            self.transport.resume_reading()
-
-    def ping_frame(self, payload: bytes) -> bytes:
-        """Return the bytes of a ping."""
-        raise NotImplementedError
-
-    def pong_frame(self, payload: bytes) -> bytes:
-        """Return the bytes of a pong."""
-        raise NotImplementedError
-
     # In between
-
-    def _receive(self, data: bytes) -> None:
-        for one in self._input.receive(data):
-            if isinstance(one, bytes):
-                super().data_received(one)  # type: ignore[misc]  # as above
-            else:
-                self._tell(one)
 
     def _tell(self, event: Event) -> None:
         """Pass an event on, and hold the peer back until the application has taken it."""
@@ -211,7 +109,8 @@ class GuardedSansioProtocol(_Guarded, WebSocketsSansIOProtocol):
     not), so it does not get to see any.
     """
 
-    keeps_close = True
+    keeps_close: ClassVar[bool] = True
+    checks_text: ClassVar[bool] = True
 
     def _tell(self, event: Event) -> None:
         if event["type"] == "turnout.closing":

@@ -1,24 +1,27 @@
 """What uvicorn's protocol over the legacy server of websockets lacks, put around it from outside.
 
-It knows one limit for all handlers, shows no control frames, and its close waits for the peer's.
+It knows one limit for all handlers, shows no control frames, fails a connection before what came
+earlier is answered, and its close waits for the peer's. Of fragments it takes 4,096 a message, and
+it cannot read a header field that is not ASCII.
 """
 
 from __future__ import annotations
 
 import asyncio
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from websockets.exceptions import ConnectionClosed
-from websockets.frames import CLOSE
-from websockets.protocol import State
+with warnings.catch_warnings():  # that both are deprecated; who names this strategy has been told
+    warnings.filterwarnings("ignore", ".*deprecated")
+    from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
+    from websockets.datastructures import Headers
+    from websockets.frames import Frame, Opcode
+    from websockets.protocol import State
 
 from turnout.close import NO_STATUS_CODE
-from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
-
-with warnings.catch_warnings():  # that it is deprecated; who names this strategy has been told
-    warnings.filterwarnings("ignore", ".*implementation is deprecated")
-    from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
+from turnout_compat.asgi_frames import Event, offer_frames
+from turnout_compat.uvicorn_streams import GuardedStream, UvicornFrames
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
@@ -26,88 +29,89 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedLegacyProtocol"]
 
-FAILURES = frozenset((1002, 1007, 1009))
-"""Codes by which websockets fails a connection on its own."""
 
-
-class LegacyFrames(Frames):
-    """The connection of the protocol below."""
-
-    def __init__(self, protocol: GuardedLegacyProtocol) -> None:
-        self._protocol = protocol
-
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
-        """Guard what the peer sends, and leave the time for its close frame to the session."""
-        self._protocol.close_timeout = options.close_timeout + 1
-        self._protocol.begin(options, connection)
-
-    async def ping(self, payload: bytes) -> None:
-        """Send a ping; the guard sees its pong."""
-        pong: Any = await self._protocol.ping(payload)
-        pong.cancel()
-
-    async def pong(self, payload: bytes) -> None:
-        """Send a pong."""
-        await self._protocol.pong(payload)
-
-    async def end(self) -> None:
-        """End the connection at once behind both close frames; else websockets does, later."""
-        if self._protocol.is_closed_by_peer:
-            self._protocol.transport.close()
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._protocol.transport.abort()
-
-
-class GuardedLegacyProtocol(WebSocketProtocol):
+class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
     """uvicorn's protocol over the legacy server of websockets, with a guard in front."""
+
+    keeps_close: ClassVar[bool] = True
+    checks_text: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.is_closed_by_peer = False
-        self._input = GuardedInput(keeps_close=True)
-        self._delivered = 0
-        self._peer_close: Event | None = None
-        self._is_request = True
         self._begun = False
-        self._closing = False
+        self._held = False
+        self._delivered = 0
+        self._waiting: deque[tuple[int, Event]] = deque()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._running: set[asyncio.Task[Any]] = set()
+        self._fields: list[tuple[bytes, bytes]] = []
 
     # asyncio's calls
 
     def data_received(self, data: bytes) -> None:
-        """Take the request, then what the guard lets through."""
-        if self._is_request:
-            self._is_request = False
-            super().data_received(data)
-        else:
-            self._receive(data)
+        """Take what came, and hold the peer back until the application has taken it."""
+        super().data_received(data)
+        if self._is_behind and not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, behind what came before."""
         super().connection_lost(exc)
-        if self._begun:
-            self._run(self._tell_lost())
+        if hasattr(self, "transfer_data_task"):
+            self.transfer_data_task.add_done_callback(lambda _: self._tell_lost())
+        else:
+            self._tell_lost()
 
-    def pause_writing(self) -> None:
-        """Note that pings are not answered for now."""
-        self._input.writing_paused = True
-        super().pause_writing()
+    # The calls of websockets
 
-    def resume_writing(self) -> None:
-        """Answer the latest ping."""
-        super().resume_writing()
-        ping = self._input.resume()
-        if ping:
-            super().data_received(ping)
+    async def process_request(self, path: str, request_headers: Headers) -> Any:
+        """Keep the bytes of the fields: of what is not ASCII, uvicorn cannot make them again."""
+        fields = list(request_headers.raw_items())
+        self._fields = [(n.encode(), v.encode("ascii", "surrogateescape")) for n, v in fields]
+        readable = Headers((n, v.encode("ascii", "replace").decode()) for n, v in fields)
+        return await super().process_request(path, readable)
+
+    def connection_open(self) -> None:
+        """Begin to read; raise `ConnectionResetError` if the peer has gone meanwhile."""
+        if self.state is State.CLOSED:
+            raise ConnectionResetError("the peer has gone before the handshake was over")
+        super().connection_open()
+
+    async def transfer_data(self) -> None:
+        """Pass message after message on, each when the application has taken the last."""
+        try:
+            while True:
+                data = await self.read_message()
+                self._delivered += 1
+                kind = "text" if isinstance(data, str) else "bytes"
+                self._events.put_nowait({"type": "websocket.receive", kind: data})
+                self._pass_on_waiting()
+                if not self._waiting:
+                    await self._events.join()
+        except (EOFError, OSError):
+            pass  # the connection is lost, which its protocol is told
+
+    async def read_message(self) -> str | bytes:
+        """Return the next message, joined of however many fragments; the guard has bounded it."""
+        frame = await self._read_fragment()
+        is_text = frame.opcode == Opcode.TEXT
+        data = bytearray(frame.data)
+        while not frame.fin:
+            frame = await self._read_fragment()
+            data += frame.data
+        return data.decode() if is_text else bytes(data)
+
+    async def _read_fragment(self) -> Any:
+        frame = await self.read_data_frame(max_size=None)
+        assert frame is not None, "the guard keeps close frames"
+        return frame
 
     # The application's calls
 
     async def run_asgi(self) -> None:
         """Run the application."""
-        offer_frames(self.scope, LegacyFrames(self))
+        self.scope["headers"] = self._fields
+        offer_frames(self.scope, UvicornFrames(self))
         await super().run_asgi()
 
     async def asgi_receive(self) -> Any:
@@ -116,74 +120,61 @@ class GuardedLegacyProtocol(WebSocketProtocol):
             return await super().asgi_receive()
         event = await self._events.get()
         self._events.task_done()
+        if self._held and not self._is_behind:
+            self._held = False
+            self.transport.resume_reading()
         return event
 
     async def asgi_send(self, message: Any) -> None:
         """Do what the application asks; nothing waits for the peer's close frame here."""
-        if not self._begun or message["type"] != "websocket.close":
-            await super().asgi_send(message)
-        elif self._input.failed:
-            self._closing = True
-            self.fail_connection(message["code"], message["reason"])
-        else:
-            self._closing = True
-            self._run(self.close(message["code"], message["reason"]))
+        if self._begun and message["type"] == "websocket.close":
+            self._send_close(message["code"], message["reason"])
+            return
+        await super().asgi_send(message)
+        if message["type"] == "websocket.accept":
+            await self.handshake_completed_event.wait()  # what follows finds the 101 written
 
     def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
         """Guard from now on."""
         self._begun = True
-        self._input.begin(options, connection)
-        self._pump = self._run(self._pass_messages_on())
-        self._receive(b"")
+        super().begin(options, connection)
+
+    def ping_frame(self, payload: bytes) -> bytes:
+        """Return the bytes of a ping."""
+        return Frame(Opcode.PING, payload).serialize(mask=False)
+
+    def pong_frame(self, payload: bytes) -> bytes:
+        """Return the bytes of a pong."""
+        return Frame(Opcode.PONG, payload).serialize(mask=False)
 
     # In between
 
-    def _run(self, coroutine: Any) -> asyncio.Task[Any]:
-        task = self.loop.create_task(coroutine)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
+    @property
+    def _is_behind(self) -> bool:
+        return self._delivered < self._input.messages or not self._events.empty()
 
-    def _receive(self, data: bytes) -> None:
-        for one in self._input.receive(data):
-            if isinstance(one, bytes):
-                super().data_received(one)
-            elif one["type"] == "turnout.closing":
-                self._peer_close = one
-                self._take_close()
-            else:
-                self._events.put_nowait(one)
+    def _tell(self, event: Event) -> None:
+        """Pass an event on behind the messages that came before it, which websockets has yet."""
+        self._waiting.append((self._input.messages, event))
+        self._pass_on_waiting()
 
-    async def _pass_messages_on(self) -> None:
-        """Pass message after message on, each when the application has taken the last."""
-        try:
-            while True:
-                data = await self.recv()
-                kind = "text" if isinstance(data, str) else "bytes"
-                self._events.put_nowait({"type": "websocket.receive", kind: data})
-                self._delivered += 1
-                self._take_close()
-                if self._peer_close is None:
-                    await self._events.join()
-        except ConnectionClosed as closed:
-            if closed.sent is not None and closed.sent.code in FAILURES and not self._closing:
-                error = found_by_host(closed.sent.code, closed.sent.reason)
-                self._events.put_nowait({"type": "turnout.failed", "error": error})
+    def _pass_on_waiting(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._delivered:
+            event = self._waiting.popleft()[1]
+            self._events.put_nowait(event)
+            if event["type"] == "turnout.closing":
+                self._answer_close(event["code"], event["reason"])
 
-    def _take_close(self) -> None:
-        """Answer the peer's close frame, when all messages before it are through."""
-        event = self._peer_close
-        if event is None or self.is_closed_by_peer or self._delivered < self._input.messages:
-            return
-        self.is_closed_by_peer = self._closing = True
-        self._events.put_nowait(event)
-        if self.state is State.OPEN:
-            self.state = State.CLOSING
-            code, reason = event["code"], event["reason"]
-            payload = b"" if code == NO_STATUS_CODE.code else code.to_bytes(2) + reason.encode()
-            self.write_frame_sync(True, CLOSE, payload)
+    def _answer_close(self, code: int, reason: str) -> None:
+        self._closed_by_peer = True
+        self._send_close(code, reason)
         self.transport.close()
 
-    async def _tell_lost(self) -> None:
-        await asyncio.wait([self._pump])
+    def _send_close(self, code: int, reason: str) -> None:
+        if self.state is State.OPEN:
+            self.state = State.CLOSING
+            payload = b"" if code == NO_STATUS_CODE.code else code.to_bytes(2) + reason.encode()
+            self.write_frame_sync(True, Opcode.CLOSE, payload)
+
+    def _tell_lost(self) -> None:
         self._events.put_nowait({"type": "websocket.disconnect", "code": 1006})

@@ -172,3 +172,23 @@ def test_control_frames_are_held_back_until_they_are_whole() -> None:
     assert guard.next_piece() is None
     guard.receive_data(frame[-1:])
     assert guard.next_piece() == (frame, True)
+
+
+@pytest.mark.parametrize("fin", [True, False])
+def test_text_is_checked_as_it_comes_where_the_engine_is_not_to(fin: bool) -> None:
+    before = encode_frame(TEXT, b"before")
+    frame = encode_frame(TEXT, b"good \xff and more", fin=fin)
+    guard = FrameGuard(LIMITS, checks_text=True)
+    guard.receive_data(before + frame[:10])
+    assert guard.next_piece() == (before, True)
+    assert guard.next_piece() == (frame[:10], False)
+    guard.receive_data(frame[10:12])
+    with pytest.raises(InvalidPayloadError):
+        guard.next_piece()
+
+
+def test_what_is_no_text_is_not_checked() -> None:
+    frame = encode_frame(BINARY, b"\xff")
+    guard = FrameGuard(LIMITS, checks_text=True)
+    guard.receive_data(frame)
+    assert guard.next_piece() == (frame, True)

@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import pytest
 from tests.adapters.asgi_host import BARE, Host
+from websockets.asyncio import messages
 
-from turnout.testing.frames import CONTINUATION, PONG, TEXT
+from turnout.testing.frames import BINARY, CLOSE, CONTINUATION, PONG, TEXT, encode_frame
 
+BOUNDED_FRAGMENTS = hasattr(messages, "MAX_FRAGMENTS")
+LATIN_1_FIELDS = int(version("websockets").partition(".")[0]) >= 17
 SANSIO, LEGACY, WSPROTO = "websockets-sansio", "websockets", "wsproto"
 
 
@@ -152,3 +156,34 @@ def test_slow_requests_are_waited_for(host: tuple[str, Host]) -> None:
     with running.connect() as client:
         client.stream.write(b"GET /echo HTTP/1.1\r\nHost: x\r\n")
         assert not client.stream.has_data(timeout=0.5)
+
+
+@only(LEGACY)
+def test_field_that_is_not_ascii(host: tuple[str, Host]) -> None:
+    """uvicorn reads it as websockets 17 says, which its legacy server does not do."""
+    _, running = host
+    with running.connect() as client:
+        answer = client.handshake("/echo", headers=(("X-Name", "\xe9"),))
+    assert answer.status == (500 if LATIN_1_FIELDS else 101)
+
+
+@only(LEGACY)
+def test_more_fragments_than_websockets_joins(host: tuple[str, Host]) -> None:
+    _, running = host
+    with running.connect("/echo") as client:
+        client.stream.write(encode_frame(BINARY, b"a", fin=False))
+        client.stream.write(encode_frame(CONTINUATION, b"a", fin=False) * 5000)
+        if BOUNDED_FRAGMENTS:
+            assert client.read_close().code == 1009
+        else:
+            client.send_frame(CONTINUATION)
+            assert client.read_binary() == b"a" * 5001
+
+
+@only(LEGACY)
+def test_violation_comes_before_the_answer(host: tuple[str, Host]) -> None:
+    """What came before it is not answered any more."""
+    _, running = host
+    with running.connect("/echo") as client:
+        client.stream.write(encode_frame(TEXT, b"before") + encode_frame(0x3))
+        assert client.read_frame().opcode == CLOSE
