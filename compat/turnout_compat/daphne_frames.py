@@ -171,7 +171,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         elif kind == "websocket.http.response.body":
             self._deny(message)
         elif kind == "websocket.send":
-            self._send(message)
+            self._write_message(message)
         elif kind == "websocket.close" and self.state != self.STATE_CONNECTING:
             self.sendCloseFrame(message.get("code", 1000), message.get("reason", "").encode())
         else:
@@ -224,7 +224,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         self.flow.stopProducing()
         self.transport.unregisterProducer()
 
-    def _send(self, message: Any) -> None:
+    def _write_message(self, message: Any) -> None:
         if self._input.closed:
             return  # the peer's close frame is answered, and autobahn raises for what comes behind
         text = message.get("text")

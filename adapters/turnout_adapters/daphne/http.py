@@ -108,8 +108,9 @@ class CarefulFactory(HTTPFactory):  # type: ignore[misc]  # daphne ships no type
 
     def protocol(self) -> Any:
         """Return what becomes HTTP/1 or HTTP/2, as TLS negotiates."""
+        wrapper: Any = _GenericHTTPChannelProtocol
         untyped: Any = CarefulChannel
-        return _GenericHTTPChannelProtocol(untyped())
+        return wrapper(untyped())
 
     def __init__(self, server: RegistryServer, timeout: float | None) -> None:
         super().__init__(server)
