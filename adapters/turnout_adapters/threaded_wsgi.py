@@ -254,5 +254,5 @@ class ThreadedWsgiApplication(RegistryApplication[ThreadsRuntime]):
 
 def _drain(application: ref[ThreadedWsgiApplication]) -> None:
     found = application()
-    if found is not None and len(found.service):
+    if found is not None and not found.service.is_idle:
         found.drain()

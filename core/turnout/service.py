@@ -57,6 +57,11 @@ class WebSocketService:
     def __bool__(self) -> bool:
         return True
 
+    @property
+    def is_idle(self) -> bool:
+        """True while there is neither a session nor a handshake under way."""
+        return not self._sessions and not self._handshakes
+
     def check(self, registration: WebSocketHandlerRegistration) -> None:
         """Raise when this server cannot run a handler as it is registered.
 
@@ -260,15 +265,11 @@ class WebSocketService:
         self.draining = True
         for session in list(self._sessions.values()):
             session.begin_close(self._closing_with)
-        if not self._is_drained:
+        if not self.is_idle:
             await self._wait_until_drained(timeout)
         for session in list(self._sessions.values()):
             log.warning("session %s did not end while draining; it is cut", session.id)
             session.connection.abort()
-
-    @property
-    def _is_drained(self) -> bool:
-        return not self._sessions and not self._handshakes
 
     async def _wait_until_drained(self, timeout: float | None) -> None:
         timeouts = (session.options.close_timeout for session in self._sessions.values())
@@ -284,7 +285,7 @@ class WebSocketService:
             timer.cancel()
 
     def _wake_drained(self) -> None:
-        if self._is_drained:
+        if self.is_idle:
             waiters, self._drained = self._drained, []
             for waiter in waiters:
                 waiter.wake()

@@ -88,7 +88,7 @@ def handshakes_go_on_while_draining() -> None:
 
 @fault(Row.SHUTDOWN, "test_session_begins_while_draining")
 def handshakes_not_waited_for() -> None:
-    replace(WebSocketService, "_is_drained", lambda _: property(lambda self: not self._sessions))
+    replace(WebSocketService, "is_idle", lambda _: property(lambda self: not self._sessions))
 
 
 @fault(Row.SHUTDOWN, "test_session_begins_while_draining")
