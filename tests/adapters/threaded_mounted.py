@@ -1,7 +1,7 @@
 """turnout in front of a WSGI application on a server of threads; imported for each of these.
 
-The folder that imports these tests has the fixtures `run_server` and `make`, which returns an
-application that echoes at `/echo` and leaves the rest to `page`.
+The module that imports these tests has the functions `mount`, of its server, and `make`, which
+returns an application that echoes at `/echo` and leaves the rest to `page`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from tests.adapters.threaded_host import RunServer
 
 from turnout import UnsupportedOptionError, WebSocketHandlerRegistry, WebSocketOptions
 from turnout.testing.frames import TEXT, encode_frame
 from turnout.testing.http import read_response
-from turnout_adapters.wsgi import WsgiApplication
 
 
 def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -24,9 +24,9 @@ def page(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
 
 
 def test_a_websocket_beside_the_hosts_routes(
-    run_server: Callable[..., Any], make: Callable[..., WsgiApplication]
+    run_server: RunServer, request: pytest.FixtureRequest
 ) -> None:
-    server = run_server(make())
+    server = run_server(request.module.make())
     with server.connect("/echo") as client:
         client.send_text("hello")
         assert client.read_text() == "hello"
@@ -39,26 +39,26 @@ def test_a_websocket_beside_the_hosts_routes(
 
 
 def test_the_101_is_what_core_made_it(
-    run_server: Callable[..., Any], make: Callable[..., WsgiApplication]
+    run_server: RunServer, request: pytest.FixtureRequest
 ) -> None:
-    with run_server(make()).connect() as client:
+    with run_server(request.module.make()).connect() as client:
         response = client.handshake("/echo")
         names = [name.lower() for name, _ in response.headers.fields()]
         assert names == ["upgrade", "connection", "sec-websocket-accept"]
 
 
 def test_frames_that_come_with_the_request_are_delivered(
-    run_server: Callable[..., Any], make: Callable[..., WsgiApplication]
+    run_server: RunServer, request: pytest.FixtureRequest
 ) -> None:
-    with run_server(make()).connect() as client:
-        request = client.handshake_request("/echo").encode()
+    with run_server(request.module.make()).connect() as client:
+        handshake = client.handshake_request("/echo").encode()
         frames = b"".join(encode_frame(TEXT, str(number).encode()) for number in range(3))
-        client.stream.write(request + frames)
+        client.stream.write(handshake + frames)
         assert read_response(client.stream, head_only=True).status == 101
         assert [client.read_text() for _ in range(3)] == ["0", "1", "2"]
 
 
-def test_the_time_of_a_request_is_the_hosts(mount: Callable[..., WsgiApplication]) -> None:
+def test_the_time_of_a_request_is_the_hosts(request: pytest.FixtureRequest) -> None:
     registry = WebSocketHandlerRegistry(options=WebSocketOptions(handshake_timeout=3))
     with pytest.raises(UnsupportedOptionError, match="handshake_timeout"):
-        mount(None, registry)
+        request.module.mount(None, registry)

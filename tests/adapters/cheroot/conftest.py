@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from cheroot.wsgi import Server
-
-from turnout.testing.client import RawClient
-
-DEADLINE = 20.0
+from tests.adapters.threaded_host import RunServer, ThreadedServer, started
 
 
-class Running:
-    """A server with an application."""
+class Running(ThreadedServer):
+    """A server with an application; `errors` are what it complains of."""
 
     def __init__(self, app: Any, **settings: Any) -> None:
         self.server = Server(("127.0.0.1", 0), app, **{"numthreads": 4, **settings})
@@ -23,36 +19,15 @@ class Running:
         server: Any = self.server
         server.error_log = lambda msg="", level=20, traceback=False: self.errors.append(msg)
         self.server.prepare()
-        self.address: tuple[str, int] = self.server.bind_addr
-        self._thread = threading.Thread(target=self.server.serve)
-        self._thread.start()
+        self.address = self.server.bind_addr
+        super().__init__(self.server.serve)
 
-    def connect(self, target: str | None = None) -> RawClient:
-        """Return a client, its WebSocket open when a target is given."""
-        client = RawClient(self.address, timeout=DEADLINE)
-        if target is not None:
-            client.open(target)
-        return client
-
-    def close(self) -> None:
-        """Stop."""
+    def stop(self) -> None:
+        """Have the server stop."""
         self.server.stop()
-        self._thread.join(DEADLINE)
-        assert not self._thread.is_alive()
-
-
-RunServer = Callable[..., Running]
 
 
 @pytest.fixture
 def run_server() -> Iterator[RunServer]:
     """Return a function that starts a server; see `Running`."""
-    running: list[Running] = []
-
-    def start(app: Any, **settings: Any) -> Running:
-        running.append(Running(app, **settings))
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.close()
+    yield from started(Running)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
-from tests.adapters.cheroot.conftest import DEADLINE, RunServer
+from tests.adapters.threaded_host import DEADLINE, RunServer
 from tests.adapters.threaded_mounted import *  # noqa: F403  # the tests are the same for each server
 from tests.adapters.threaded_mounted import page
 
@@ -18,7 +18,6 @@ from turnout.testing.certificates import Certificate
 from turnout.testing.client import RawClient
 from turnout.testing.frames import CLOSE, close_payload, encode_frame
 from turnout_adapters.cheroot import CherootApplication, CherootStrategy, mount
-from turnout_adapters.wsgi import WsgiApplication
 
 
 def make(app: Any = page, **settings: Any) -> CherootApplication:
@@ -31,18 +30,6 @@ def make(app: Any = page, **settings: Any) -> CherootApplication:
             session.send(message)
 
     return mount(app, registry, CherootStrategy().configure(**settings))
-
-
-@pytest.fixture(name="make")
-def make_of_this_server() -> Callable[..., WsgiApplication]:
-    """Return what makes an application for the shared tests."""
-    return make
-
-
-@pytest.fixture(name="mount")
-def mount_of_this_server() -> Callable[..., WsgiApplication]:
-    """Return what mounts turnout on this server, for the shared tests."""
-    return mount
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["", "behind a middleware"])

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from tests.adapters.cheroot.conftest import RunServer
+from tests.adapters.threaded_host import RunServer
 
 
 def bare(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

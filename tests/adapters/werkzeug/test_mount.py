@@ -7,21 +7,19 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.adapters.threaded_host import DEADLINE, RunServer
 from tests.adapters.threaded_mounted import *  # noqa: F403  # the tests are the same for each server
 from tests.adapters.threaded_mounted import page
-from tests.adapters.werkzeug.conftest import DEADLINE, RunServer
 from werkzeug.debug import DebuggedApplication
 
 from turnout import WebSocketHandlerRegistry, WebSocketOptions
 from turnout.testing.certificates import Certificate
 from turnout.testing.client import RawClient
 from turnout_adapters.werkzeug import WerkzeugApplication, mount
-from turnout_adapters.wsgi import WsgiApplication
 
 
 class Ends:
@@ -47,18 +45,6 @@ def make(app: Any = page, ends: Ends | None = None) -> WerkzeugApplication:
                 ends.ended.set()
 
     return mount(app, registry)
-
-
-@pytest.fixture(name="make")
-def make_of_this_server() -> Callable[..., WsgiApplication]:
-    """Return what makes an application for the shared tests."""
-    return make
-
-
-@pytest.fixture(name="mount")
-def mount_of_this_server() -> Callable[..., WsgiApplication]:
-    """Return what mounts turnout on this server, for the shared tests."""
-    return mount
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from tests.adapters.werkzeug.conftest import RunServer
+from tests.adapters.threaded_host import RunServer
 
 from turnout.testing.certificates import Certificate
 from turnout.testing.http import read_response
