@@ -100,10 +100,14 @@ class GuardedInput:
 
     With `keeps_close`, the host does not see the peer's close frame, and has to answer it when it
     passes `turnout.closing` on. With `checks_text`, it gets no text that is no UTF-8.
+    With `keeps_pongs`, it gets no pongs: a host that sends no pings has no use for a flood of them.
     """
 
-    def __init__(self, *, keeps_close: bool = False, checks_text: bool = False) -> None:
+    def __init__(
+        self, *, keeps_close: bool = False, keeps_pongs: bool = False, checks_text: bool = False
+    ) -> None:
         self._keeps_close = keeps_close
+        self._keeps_pongs = keeps_pongs
         self._checks_text = checks_text
         self.writing_paused = False
         self.failed = False
@@ -175,10 +179,12 @@ class GuardedInput:
             else:
                 yield frame
             yield from self._tell("turnout.ping", control)
+        elif isinstance(control, PongMessage):
+            if not self._keeps_pongs:
+                yield frame
+            yield from self._tell("turnout.pong", control)
         else:
             yield frame
-            if isinstance(control, PongMessage):
-                yield from self._tell("turnout.pong", control)
 
     def _tell(self, kind: str, message: PingMessage | PongMessage) -> Iterator[Event]:
         assert self._connection is not None

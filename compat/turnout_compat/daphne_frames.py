@@ -104,7 +104,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         super().__init__()
         self.flow = Flow(self._answer_late_ping)
         self.frames = DaphneFrames(self)
-        self._input = GuardedInput(keeps_close=True)
+        self._input = GuardedInput(keeps_close=True, keeps_pongs=True)
         self._waiting = 0
         self._ended = False
         self._denial: list[bytes] | None = None

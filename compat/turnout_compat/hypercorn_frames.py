@@ -84,7 +84,7 @@ class GuardedStream(WSStream):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._input = GuardedInput()
+        self._input = GuardedInput(keeps_pongs=True)
         self._receiving = asyncio.Lock()
         self._answers_late = False
         self._closed_by_peer = False

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from turnout.options import WebSocketOptions
-from turnout.testing.frames import BINARY, PING, encode_frame
+from turnout.testing.frames import BINARY, PING, PONG, encode_frame
 from turnout_compat.asgi_frames import FramedConnection, GuardedInput
 
 FIRST, SECOND = encode_frame(PING, b"first"), encode_frame(PING, b"second")
@@ -51,3 +51,11 @@ def test_late_ping_does_not_break_into_a_frame(guarded: GuardedInput) -> None:
 def test_late_ping_waits_on_while_the_transport_does(guarded: GuardedInput) -> None:
     assert list(guarded.receive(FIRST + DATA)) == [DATA]
     assert guarded.has_late_ping
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_pongs_for_a_host_that_pings_and_for_one_that_does_not(keeps: bool) -> None:
+    pong = encode_frame(PONG, b"unasked")
+    guarded = GuardedInput(keeps_pongs=keeps)
+    guarded.begin(WebSocketOptions(), cast("FramedConnection", Unseen()))
+    assert list(guarded.receive(pong + DATA)) == ([DATA] if keeps else [pong, DATA])
