@@ -260,6 +260,7 @@ def loss_overwrites_the_status() -> None:
     "test_violation_within_a_message",
     "test_failure_at_a_transport_error",
     "test_violation_in_the_segment_of_a_message",
+    "test_gone_before_the_last_words_are_read",
 )
 def end_of_stream_ignored() -> None:
     replace(StandardConnection, "eof_received", lambda _: lambda self: True)

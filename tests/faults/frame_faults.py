@@ -126,7 +126,6 @@ def messages_lost_at_a_violation() -> None:
     "test_compressed_text_is_checked",
     "test_data_that_does_not_inflate",
     "test_character_cut_by_the_end",
-    "test_violation_in_the_segment_of_a_message",
 )
 def wrong_code_for_invalid_payload() -> None:
     replace(InvalidPayloadError, "code", lambda _: 1002)
