@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
-from collections.abc import Iterator
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from turnout_compat.asyncio_threads import ThreadControl, ThreadInbox, ThreadSes
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
+    from turnout.runtime import Task
     from turnout.session.session import WebSocketSession
     from turnout_compat.asyncio_runtime import AsyncioRuntime
 
@@ -52,28 +51,26 @@ async def _run_in_task(session: WebSocketSession, life: Lifecycle) -> None:
     task = asyncio.current_task()
     assert task is not None
     deadline = Deadline(session, task)
-    with _started(session):
-        try:
-            await life.run()
-        except asyncio.CancelledError:
-            if not deadline.take_back():
-                raise
-        else:
-            deadline.take_back()
+    failed = _start(session)
+    try:
+        await life.run()
+    except asyncio.CancelledError:
+        if not deadline.take_back():
+            raise
+    else:
+        deadline.take_back()
+    if failed is not None:
+        raise failed
 
 
-@contextlib.contextmanager
-def _started(session: WebSocketSession) -> Iterator[None]:
-    """Start a session; when its engine cannot, that is raised after the handler has had its end."""
-    failed: Exception | None = None
+def _start(session: WebSocketSession) -> Exception | None:
+    """Start a session; return why its engine cannot: to be raised when the handler has ended."""
     try:
         session.start()
     except Exception as error:
-        failed = error
         session.connection.abort()
-    yield
-    if failed is not None:
-        raise failed
+        return error
+    return None
 
 
 class TaskHost(Host):
@@ -89,9 +86,18 @@ class TaskHost(Host):
             assert task is not None
             await self._run(session, prepared, task.get_context())
         else:
-            context = copy_context()
-            running = self._run(session, prepared, context)
-            await _join(self._runtime.loop.create_task(running, context=context))
+            await _join(self._create_task(session, prepared))
+
+    def spawn(self, session: WebSocketSession, prepared: PreparedHandler) -> Task[None]:
+        """Do what `run` does in a task of its own."""
+        return self._runtime.task(self._create_task(session, prepared))
+
+    def _create_task(
+        self, session: WebSocketSession, prepared: PreparedHandler
+    ) -> asyncio.Task[None]:
+        context = copy_context()
+        running = self._run(session, prepared, context)
+        return self._runtime.loop.create_task(running, context=context)
 
     async def _run(
         self, session: WebSocketSession, prepared: PreparedHandler, context: Context
@@ -134,20 +140,22 @@ class ThreadHost(Host):
         overdue = asyncio.Event()
         session.on_deadline(overdue.set)
         ended.add_done_callback(lambda _: overdue.set())
-        with _started(session):
-            cancelled = await self._wait(session, overdue)
-            if not ended.done():
-                await self._interrupt(life, ended)
-            if ended.done():
-                ended.result()
-            else:
-                log.error(
-                    "thread %s still runs the handler of a session that is over: close_timeout",
-                    name,
-                )
-                await self._in_thread(life.finish, f"{name}-closed")
-            if cancelled is not None:
-                raise cancelled
+        failed = _start(session)
+        cancelled = await self._wait(session, overdue)
+        if not ended.done():
+            await self._interrupt(life, ended)
+        if ended.done():
+            ended.result()
+        else:
+            log.error(
+                "thread %s still runs the handler of a session that is over: close_timeout",
+                name,
+            )
+            await self._in_thread(life.finish, f"{name}-closed")
+        if cancelled is not None:
+            raise cancelled
+        if failed is not None:
+            raise failed
 
     def _life_of(
         self,

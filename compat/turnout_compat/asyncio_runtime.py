@@ -105,7 +105,11 @@ class AsyncioRuntime(Runtime):
 
     def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> Task[T]:
         """Run a coroutine as a task."""
-        return AsyncioTask(self.loop.create_task(coroutine, name=name))
+        return self.task(self.loop.create_task(coroutine, name=name))
+
+    def task(self, task: asyncio.Task[T]) -> Task[T]:
+        """Return asyncio's task as turnout's."""
+        return AsyncioTask(task)
 
     def spawn_plain(self, function: Callable[[], T], *, name: str | None = None) -> Task[T]:
         """Run a plain function in a thread of its own."""

@@ -39,6 +39,7 @@ class ThreadInbox(Inbox):
 
     def __init__(self, connection: Connection, limit: int | None, runtime: AsyncioRuntime) -> None:
         super().__init__(connection, limit)
+        self._messages = self._queue = deque[Message]()  # always there: threads may look
         self._runtime = runtime
         self._taken = 0
         self._receiving = threading.Lock()
@@ -47,7 +48,7 @@ class ThreadInbox(Inbox):
     def put(self, message: Message) -> None:
         """Add one message."""
         self._size += weight(message)
-        self._messages.append(message)
+        self._queue.append(message)
         self._wake()
         if self._limit is not None and self._size - self._taken > self._limit and not self.paused:
             self.paused = True
@@ -91,7 +92,7 @@ class ThreadInbox(Inbox):
             raise UsageError("two threads receive from one session; let one do it")
         self._waiter = waiter = ThreadWaiter()
         try:
-            if not self._messages and not self.ended:  # looked at after the waiter can be seen
+            if not self._queue and not self.ended:  # looked at after the waiter can be seen
                 waiter.block()
         finally:
             self._waiter = None
@@ -109,7 +110,7 @@ class ThreadInbox(Inbox):
 
     def _pop(self) -> Message | None:
         try:
-            return self._messages.popleft()
+            return self._queue.popleft()
         except IndexError:
             return None
 

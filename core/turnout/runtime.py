@@ -84,6 +84,10 @@ class Host(ABC):
         passed, the handler is cancelled, or named in the log where that cannot be done.
         """
 
+    def spawn(self, session: WebSocketSession, prepared: PreparedHandler) -> Task[None]:
+        """Do what `run` does in a task of its own."""
+        return session.runtime.spawn(self.run(session, prepared))
+
 
 class Runtime(ABC):
     """One concurrency model, bound to its loop, hub or pool. Methods are called inside it."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registration import HttpRegistration, WebSocketHandlerRegistration
     from turnout.registry import WebSocketHandlerRegistry
-    from turnout.runtime import Runtime, Waiter
+    from turnout.runtime import Host, Runtime, Task, Waiter
     from turnout.session.connection import Connection
     from turnout.strategy import RequestUpgradeStrategy
 
@@ -195,6 +195,19 @@ class WebSocketService:
 
         It is called inside the runtime that sessions live in.
         """
+        session, host = self._begin(upgrade, connection)
+        try:
+            await host.run(session, upgrade.handler)
+        finally:
+            self._end(session)
+
+    def start_session(self, upgrade: Upgrade, connection: Connection) -> None:
+        """Run a session in a task of its own, as `run_session` does."""
+        session, host = self._begin(upgrade, connection)
+        task = host.spawn(session, upgrade.handler)
+        task.on_done(lambda: self._ended(session, task))
+
+    def _begin(self, upgrade: Upgrade, connection: Connection) -> tuple[WebSocketSession, Host]:
         runtime = self.runtime.of_sessions
         session_class = runtime.session_class or WebSocketSession
         session = session_class(os.urandom(16).hex(), upgrade, connection, runtime)
@@ -203,15 +216,22 @@ class WebSocketService:
         self.registry.note_session(session)
         if upgrade.on_session is not None:
             upgrade.on_session()
+            upgrade.on_session = None
         if self.draining:
             session.begin_close(self._closing_with)
-        try:
-            await runtime.host(upgrade.handler).run(session, upgrade.handler)
-        finally:
-            session.finished()
-            del self._sessions[session.id]
-            self.registry.forget_session(session)
-            self._wake_drained()
+        return session, runtime.host(upgrade.handler)
+
+    def _end(self, session: WebSocketSession) -> None:
+        session.finished()
+        del self._sessions[session.id]
+        self.registry.forget_session(session)
+        self._wake_drained()
+
+    def _ended(self, session: WebSocketSession, task: Task[None]) -> None:
+        self._end(session)
+        error = task.error
+        if isinstance(error, Exception):
+            log.error("session %s failed", session.id, exc_info=error)
 
     # Plain HTTP
 

@@ -70,12 +70,24 @@ class Upgrade:
 
         Returns after `after_connection_closed`; handlers' exceptions are dealt with inside.
         """
+        await self._tell(connection)
+        await self.service.run_session(self, connection)
+
+    async def start(self, connection: Connection) -> None:
+        """Do what `run` does in a task of its own; return when the session has begun.
+
+        For servers that have nothing left to do for the request: nothing of it is kept while the
+        session lives, which takes half the memory.
+        """
+        await self._tell(connection)
+        self.service.start_session(self, connection)
+
+    async def _tell(self, connection: Connection) -> None:
         try:
             await self.upgraded()
         except BaseException:  # cancelled: no session will ever end this connection
             connection.abort()
             raise
-        await self.service.run_session(self, connection)
 
 
 class RequestUpgradeStrategy(ABC):

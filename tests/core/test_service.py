@@ -71,23 +71,44 @@ class Strategy(RequestUpgradeStrategy):
 
     def __init__(self) -> None:
         self.connections: list[LoopConnection] = []
+        self.prepare: Callable[[LoopConnection], None] = lambda _: None
 
     async def upgrade(self, request: Any, response: Any, upgrade: Upgrade) -> None:
         await response.start(101)
         self.connections.append(LoopConnection())
+        self.prepare(self.connections[-1])
+        await self.serve_session(upgrade)
+
+    async def serve_session(self, upgrade: Upgrade) -> None:
         await upgrade.run(self.connections[-1])
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         raise NotImplementedError
 
 
+class DetachedStrategy(Strategy):
+    """Lets the session run by itself."""
+
+    async def serve_session(self, upgrade: Upgrade) -> None:
+        await upgrade.start(self.connections[-1])
+
+
+@pytest.fixture(autouse=True, params=[Strategy, DetachedStrategy])
+def strategy_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let every test see both ways to run a session."""
+    monkeypatch.setattr(Site, "strategy_class", request.param)
+    return request.param
+
+
 class Site:
     """A registry, its service, and requests that are handled in tasks of their own."""
+
+    strategy_class: type[Strategy] = Strategy
 
     def __init__(self, **options: Any) -> None:
         settings = {"close_timeout": 0.02, **options}
         self.registry = WebSocketHandlerRegistry(options=WebSocketOptions(**settings))
-        self.strategy = Strategy()
+        self.strategy = self.strategy_class()
         self.service = WebSocketService(self.registry, self.strategy, AsyncioRuntime())
         self.tasks: list[asyncio.Task[bool]] = []
 
@@ -381,3 +402,49 @@ def test_a_drain_that_is_cancelled_leaves_no_timer_and_may_be_repeated() -> None
         await site.end()
 
     run(main)
+
+
+def test_a_session_in_a_task_of_its_own_leaves_the_request_behind() -> None:
+    async def main() -> None:
+        site = Site()
+        site.strategy = DetachedStrategy()
+        site.service.strategy = site.strategy
+        site.registry.websocket("/ws")(wait_for_end)
+        site.request()
+        assert await site.end() == [True]
+        assert len(site.service) == 1
+        await turns()
+        site.strategy.connections[0].lose()
+        await turns()
+        assert len(site.service) == 0
+        assert not site.registry.sessions
+
+    run(main)
+
+
+def test_a_connection_that_cannot_start_is_logged_and_its_handler_told(
+    caplog: pytest.LogCaptureFixture, strategy_class: type[Strategy]
+) -> None:
+    """It is raised to the adapter where one still waits."""
+
+    def fail() -> None:
+        raise OSError("no reading")
+
+    async def main() -> None:
+        site = Site()
+        ends: list[CloseStatus] = []
+
+        async def note(session: Any) -> None:
+            ends.append(await session.wait_closed())
+
+        site.registry.websocket("/ws")(note)
+        site.strategy.prepare = lambda connection: setattr(connection, "start", fail)
+        site.request()
+        (result,) = await site.end()
+        await turns(12)
+        assert isinstance(result, OSError) is (strategy_class is Strategy)
+        assert ends == [CloseStatus(1006)]
+        assert len(site.service) == 0
+
+    run(main)
+    assert "no reading" in caplog.text

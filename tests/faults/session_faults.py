@@ -93,14 +93,14 @@ def handshakes_not_waited_for() -> None:
 
 @fault(Row.SHUTDOWN, "test_session_begins_while_draining")
 def sessions_begin_while_draining() -> None:
-    def forgetful(run: Any) -> Any:
-        async def run_session(self: WebSocketService, *args: Any) -> None:
+    def forgetful(begin: Any) -> Any:
+        def begin_session(self: WebSocketService, *args: Any) -> Any:
             self.draining = False
-            await run(self, *args)
+            return begin(self, *args)
 
-        return run_session
+        return begin_session
 
-    replace(WebSocketService, "run_session", forgetful)
+    replace(WebSocketService, "_begin", forgetful)
 
 
 @fault(

@@ -213,7 +213,7 @@ class CountedInbox(RuntimeInbox):
     def put(self, message: Message) -> None:
         """Add one message."""
         super().put(message)
-        if len(self._messages) >= self.most and not self.paused:
+        if len(self._messages or ()) >= self.most and not self.paused:
             self.paused = True
             self._connection.pause_reading()
 

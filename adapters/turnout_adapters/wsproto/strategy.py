@@ -67,7 +67,7 @@ class WsprotoStrategy(RequestUpgradeStrategy):
             early_data=early,
         )
         transport.set_protocol(connection)
-        await upgrade.run(connection)
+        await upgrade.start(connection)
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         """Serve until SIGINT or SIGTERM."""

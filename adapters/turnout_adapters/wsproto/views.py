@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ class H11Request(ServerHttpRequest):
         self._transport = connection.transport
         self._target = request.target.decode("latin-1")
         self._headers = Headers.trusted(
-            (name.decode("latin-1"), value.decode("latin-1"))
+            (sys.intern(name.decode("latin-1")), value.decode("latin-1"))
             for name, value in request.headers.raw_items()
         )
         absolute = _ABSOLUTE.match(self._target)

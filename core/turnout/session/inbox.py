@@ -47,7 +47,7 @@ class Inbox(ABC):
     def __init__(self, connection: Connection, limit: int | None) -> None:
         self._connection = connection
         self._limit = limit
-        self._messages: deque[Message] = deque()
+        self._messages: deque[Message] | None = None  # made when one has to wait
         self._size = 0
         self._all_answered = True
         self._on_answered: Callable[[], None] | None = None
@@ -68,7 +68,10 @@ class Inbox(ABC):
             self._all_answered = False
             self.consumer(message)
             return
-        self._messages.append(message)
+        if self._messages is None:
+            self._messages = deque((message,))
+        else:
+            self._messages.append(message)
         self._size += weight(message)
         if self._limit is not None and self._size > self._limit and not self.paused:
             self.paused = True
@@ -93,7 +96,7 @@ class Inbox(ABC):
 
     def clear(self) -> None:
         """Drop what has not been taken and let the engine read on, to see the closing frame."""
-        self._messages.clear()
+        self._messages = None
         self._size = 0
         self._read_on()
 

@@ -103,8 +103,8 @@ class Outbox:
         self._overflow = options.overflow
         self._on_overflow = on_overflow
         self._on_drained: Callable[[], None] | None = None
-        self._queue: deque[Waiting] = deque()
-        self._held: deque[Waiting] = deque()
+        self._queue: deque[Waiting] | None = None  # both are made when something has to wait
+        self._held: deque[Waiting] | None = None
         self._size = 0
         self._slice = SLICE
         self._writable = True
@@ -175,12 +175,12 @@ class Outbox:
             self._check_continues(message)
         elif self._open_kind is not None and not isinstance(message, (PingMessage, PongMessage)):
             self._size += waiting.size
-            self._held.append(waiting)
+            self._held = _appended(self._held, waiting)
             return waiting
         if not whole:
             self._open_kind = None if message.is_last else type(message)
         self._size += waiting.size
-        self._queue.append(waiting)
+        self._queue = _appended(self._queue, waiting)
         if message.is_last and not whole:
             self._release_held()
         self._flush(waiting)
@@ -203,7 +203,7 @@ class Outbox:
             item = waiting.item
             if isinstance(item, Message) and not item.is_last:
                 self._open_kind = type(item)
-            self._queue.append(waiting)
+            self._queue = _appended(self._queue, waiting)
 
     def _flush(self, own: Waiting | None = None) -> None:
         """Hand over what waits, as far as the engine takes it; `own` is the caller's message."""
@@ -293,7 +293,7 @@ class Outbox:
 
     def _drop_oldest(self) -> bool:
         """Drop the oldest whole message; pieces of a begun message must stay."""
-        for queue in (self._queue, self._held):
+        for queue in filter(None, (self._queue, self._held)):
             for index, waiting in enumerate(queue):
                 item = waiting.item
                 if isinstance(item, PreparedMessage) or (item is not None and item.is_whole):
@@ -324,9 +324,15 @@ class Outbox:
         """Fail everyone who waits, now."""
         self._disarm()
         self._on_drained = None
-        waiting = [*self._queue, *self._held]
-        self._queue.clear()
-        self._held.clear()
+        waiting = [*(self._queue or ()), *(self._held or ())]
+        self._queue = self._held = None
         self._size = 0
         for one in waiting:
             one.settle(None if self.error is None else self.error())
+
+
+def _appended(queue: deque[Waiting] | None, waiting: Waiting) -> deque[Waiting]:
+    if queue is None:
+        return deque((waiting,))
+    queue.append(waiting)
+    return queue

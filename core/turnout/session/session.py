@@ -285,6 +285,11 @@ class WebSocketSession:
         """The engine's side."""
         return self._connection
 
+    @property
+    def runtime(self) -> Runtime:
+        """Where it lives."""
+        return self._runtime
+
     def use(self, inbox: Inbox, blocking: BlockingSession) -> None:
         """Take what a host has prepared for its handlers; before `start`."""
         if self._inbox.ended:  # the server shuts down, and the session was closed from the first
