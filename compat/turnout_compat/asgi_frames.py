@@ -101,12 +101,20 @@ class GuardedInput:
     With `keeps_close`, the host does not see the peer's close frame, and has to answer it when it
     passes `turnout.closing` on. With `checks_text`, it gets no text that is no UTF-8.
     With `keeps_pongs`, it gets no pongs: a host that sends no pings has no use for a flood of them.
+    With `keeps_pings`, no pings either, and has to answer each that comes as `turnout.answer` with
+    its `payload`: a host that answers in a task of its own would owe an answer to all it has got.
     """
 
     def __init__(
-        self, *, keeps_close: bool = False, keeps_pongs: bool = False, checks_text: bool = False
+        self,
+        *,
+        keeps_close: bool = False,
+        keeps_pings: bool = False,
+        keeps_pongs: bool = False,
+        checks_text: bool = False,
     ) -> None:
         self._keeps_close = keeps_close
+        self._keeps_pings = keeps_pings
         self._keeps_pongs = keeps_pongs
         self._checks_text = checks_text
         self.writing_paused = False
@@ -116,7 +124,7 @@ class GuardedInput:
         self._guard: FrameGuard | None = None
         self._connection: FramedConnection | None = None
         self._early = b""
-        self._late_ping: bytes | None = None
+        self._late_ping: bytes | Event | None = None
 
     @property
     def early_size(self) -> int:
@@ -159,8 +167,10 @@ class GuardedInput:
             self.failed = True
             yield {"type": "turnout.failed", "error": error.with_traceback(None)}
 
-    def resume(self) -> bytes:
+    def resume(self) -> bytes | Event:
         """Return the ping that had to wait until the host's transport takes more, if one did.
+
+        It is the ping's bytes, or the event in their place; empty if there is none.
 
         In the middle of a frame there is none: it comes out of `receive` behind that frame.
         """
@@ -174,10 +184,11 @@ class GuardedInput:
         if isinstance(control, PingMessage):
             # RFC 6455 section 5.5.3 lets us answer the latest ping only: a flood of pings from a
             # peer that does not read fills no memory.
+            ping = self._ping_for_host(frame, control)
             if self.writing_paused:
-                self._late_ping = frame
+                self._late_ping = ping
             else:
-                yield frame
+                yield ping
             yield from self._tell("turnout.ping", control)
         elif isinstance(control, PongMessage):
             if not self._keeps_pongs:
@@ -185,6 +196,11 @@ class GuardedInput:
             yield from self._tell("turnout.pong", control)
         else:
             yield frame
+
+    def _ping_for_host(self, frame: bytes, ping: PingMessage) -> bytes | Event:
+        if self._keeps_pings:
+            return {"type": "turnout.answer", "payload": ping.payload}
+        return frame
 
     def _tell(self, kind: str, message: PingMessage | PongMessage) -> Iterator[Event]:
         assert self._connection is not None

@@ -34,6 +34,7 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
     """uvicorn's protocol over the legacy server of websockets, with a guard in front."""
 
     keeps_close: ClassVar[bool] = True
+    keeps_pings: ClassVar[bool] = True
     checks_text: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -154,7 +155,14 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
         return self._delivered < self._input.messages or not self._events.empty()
 
     def _tell(self, event: Event) -> None:
-        """Pass an event on behind the messages that came before it, which websockets has yet."""
+        """Pass an event on behind the messages that came before it, which websockets has yet.
+
+        Pings are answered at once: websockets would wait in its reader to answer each of them.
+        """
+        if event["type"] == "turnout.answer":
+            if self.state is State.OPEN:
+                self.transport.write(self.pong_frame(event["payload"]))
+            return
         self._waiting.append((self._input.messages, event))
         self._pass_on_waiting()
 

@@ -49,11 +49,16 @@ class GuardedStream:
     transport: asyncio.Transport
     scope: Any
     keeps_close: ClassVar[bool] = False
+    keeps_pings: ClassVar[bool] = False
     checks_text: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._input = GuardedInput(keeps_close=self.keeps_close, checks_text=self.checks_text)
+        self._input = GuardedInput(
+            keeps_close=self.keeps_close,
+            keeps_pings=self.keeps_pings,
+            checks_text=self.checks_text,
+        )
         self._is_request = True
         self._input_ended = False
         self._ended = False
@@ -90,7 +95,7 @@ class GuardedStream:
         super().resume_writing()  # type: ignore[misc]  # as above
         ping = self._input.resume()
         if ping:
-            super().data_received(ping)  # type: ignore[misc]  # as above
+            self._take(ping)
 
     # The application's calls, by `UvicornFrames`
 
@@ -120,10 +125,13 @@ class GuardedStream:
 
     def _receive(self, data: bytes) -> None:
         for one in self._input.receive(data):
-            if isinstance(one, bytes):
-                super().data_received(one)  # type: ignore[misc]  # as above
-            else:
-                self._tell(one)
+            self._take(one)
+
+    def _take(self, one: bytes | Event) -> None:
+        if isinstance(one, bytes):
+            super().data_received(one)  # type: ignore[misc]  # as above
+        else:
+            self._tell(one)
 
     def _tell(self, event: Event) -> None:
         """Pass an event on to the application."""
