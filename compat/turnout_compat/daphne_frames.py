@@ -244,6 +244,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
     def _answer_late_ping(self) -> None:
         late = self._input.resume()
         if late:
+            assert isinstance(late, bytes), "pings are autobahn's to answer"
             super().dataReceived(late)
 
     def _answer_close(self, event: Event) -> None:

@@ -81,8 +81,8 @@ class GuardedStream:
         self._input_ended = True
         if self._ended:
             self.transport.close()
-        elif not (self._closed_by_peer or self._input.closed or self._input.failed):
-            self.transport.abort()
+        elif not self._input.early_size:  # else it is not known yet what the peer has said last
+            self._end_input()
         return self.transport.can_write_eof()
 
     def pause_writing(self) -> None:
@@ -103,6 +103,8 @@ class GuardedStream:
         """Guard from now on."""
         self._input.begin(options, connection)
         self._receive(b"")
+        if self._input_ended:
+            self._end_input()
 
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
@@ -122,6 +124,11 @@ class GuardedStream:
         raise NotImplementedError
 
     # In between
+
+    def _end_input(self) -> None:
+        """Cut the connection, unless a close frame is owed to the peer."""
+        if not (self._closed_by_peer or self._input.closed or self._input.failed):
+            self.transport.abort()
 
     def _receive(self, data: bytes) -> None:
         for one in self._input.receive(data):

@@ -18,6 +18,7 @@ from turnout.errors import ConnectionClosed
 from turnout.protocol.connection import StandardConnection
 from turnout_adapters.tornado.stream import IOStreamTransport
 from turnout_compat.asyncio_transport import AsyncioTransport
+from turnout_compat.tornado_stream import read_ahead_once
 
 if TYPE_CHECKING:
     import socket
@@ -37,6 +38,7 @@ async def detach(handler: RequestHandler, response: TornadoResponse) -> IOStream
         raise ConnectionClosed(NO_CLOSE_FRAME)
     response.switched()
     stream = handler.detach()
+    read_ahead_once(stream)
     handler.request.server_connection = None  # it would keep the stream, some KiB, alive
     handler.application.log_request(handler)
     try:

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 from tornado.iostream import IOStream
 
-from turnout_adapters.tornado.stream import HIGH_WATER, LOW_WATER, Backlog, IOStreamTransport
+from turnout_adapters.tornado.stream import (
+    HIGH_WATER,
+    LOW_WATER,
+    Backlog,
+    IOStreamTransport,
+)
+from turnout_compat.tornado_stream import read_ahead_once
 
 
 class Recorder:
@@ -204,5 +210,33 @@ def test_backlog_of_a_stream_that_is_closed_resumes_nothing(failed: bool) -> Non
             write.cancel()
         await asyncio.sleep(0)
         assert events == ["pause"]
+
+    run(test)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_an_idle_stream_with_an_end_behind_the_last_frame(once: bool) -> None:
+    """Left alone, Tornado closes it before the frame was read."""
+
+    async def test() -> None:
+        ours, theirs = socket.socketpair()
+        stream = IOStream(ours)
+        head = stream.read_until(b"\r\n\r\n", max_bytes=65_536)
+        theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        await head
+        if once:
+            read_ahead_once(stream)
+        stream.set_close_callback(lambda: None)
+        await stream.write(b"101")  # from here on it looks whether the peer is there
+        with theirs:
+            theirs.sendall(b"frame")
+            theirs.shutdown(socket.SHUT_WR)
+            if once:
+                await until(lambda: stream._read_buffer_size > 0)
+            else:
+                await until(stream.closed)
+            assert await stream.read_bytes(5) == b"frame"
+            assert stream.closed() is not once
+        stream.close()
 
     run(test)
