@@ -25,6 +25,7 @@ class ServingThreadWorker(ServingWorker, ThreadWorker):
 
     wsgi: Any
     _requests: RunningRequests
+    _is_accepting = False
 
     @property
     def turnout(self) -> GunicornGthreadApplication:
@@ -54,14 +55,28 @@ class ServingThreadWorker(ServingWorker, ThreadWorker):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to end, at once: have the kernel refuse connections, and the sessions drained."""
         super().handle_exit(sig, frame)
-        for listener in self.sockets:
-            listener.close()
+        if not self._is_accepting:
+            self._refuse()
         self._asked.put(True)
 
     def accept(self, *arguments: Any, **keywords: Any) -> None:
-        """Accept a connection, unless the listener was closed meanwhile."""
-        if self.alive:
+        """Accept a connection, unless the listener was closed meanwhile.
+
+        The signal may come in the middle of it: the listener is closed behind it then.
+        """
+        if not self.alive:
+            return
+        self._is_accepting = True
+        try:
             super().accept(*arguments, **keywords)
+        finally:
+            self._is_accepting = False
+            if not self.alive:
+                self._refuse()
+
+    def _refuse(self) -> None:
+        for listener in self.sockets:
+            listener.close()
 
     def _finish(self, limit: float) -> None:
         self._asked.get()
