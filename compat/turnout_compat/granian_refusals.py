@@ -35,7 +35,10 @@ def denial_fields(fields: Iterable[Field]) -> list[Field]:
         elif name != b"set-cookie":
             joined[name] += b", " + value
         else:
-            log.warning("granian refuses a handshake with one Set-Cookie only; left out: %r", value)
+            log.warning(  # its name alone: the value may be a secret
+                "granian refuses a handshake with one Set-Cookie only; left out: %r",
+                value.partition(b"=")[0],
+            )
     return list(joined.items())
 
 

@@ -202,13 +202,14 @@ class WebSocketService:
             self._end(session)
 
     def start_session(self, upgrade: Upgrade, connection: Connection) -> None:
-        """Run a session in a task of its own, as `run_session` does."""
+        """Run a session in a task of its own; called where `run_session` is."""
         session, host = self._begin(upgrade, connection)
         task = host.spawn(session, upgrade.handler)
         task.on_done(lambda: self._ended(session, task))
 
     def _begin(self, upgrade: Upgrade, connection: Connection) -> tuple[WebSocketSession, Host]:
         runtime = self.runtime.of_sessions
+        host = runtime.host(upgrade.handler)  # before anything knows of the session: it may raise
         session_class = runtime.session_class or WebSocketSession
         session = session_class(os.urandom(16).hex(), upgrade, connection, runtime)
         connection.session = session
@@ -219,7 +220,7 @@ class WebSocketService:
             upgrade.on_session = None
         if self.draining:
             session.begin_close(self._closing_with)
-        return session, runtime.host(upgrade.handler)
+        return session, host
 
     def _end(self, session: WebSocketSession) -> None:
         session.finished()

@@ -77,7 +77,7 @@ class Upgrade:
         """Do what `run` does in a task of its own; return when the session has begun.
 
         For servers that have nothing left to do for the request: nothing of it is kept while the
-        session lives, which takes half the memory.
+        session lives. Called inside the runtime that sessions live in: on threads, only `run` is.
         """
         await self._tell(connection)
         self.service.start_session(self, connection)

@@ -16,8 +16,6 @@ from turnout.testing.server import Server
 
 TIMES = 10
 
-TIMES = 10
-
 
 def targets(colour: str, token: str) -> dict[str, str]:
     """Return by token where each of several connections goes, so that they can be told apart."""
