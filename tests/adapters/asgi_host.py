@@ -137,13 +137,18 @@ class Host:
         """What the application has reported so far."""
         return self._report.read_text()
 
+    @property
+    def output(self) -> str:
+        """What the server has printed so far."""
+        return self._output.read_text()
+
     def stop(self) -> int:
         """Send SIGTERM; return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(TIMEOUT)
 
     def _listens(self) -> bool:
-        assert self.process.poll() is None, self._output.read_text()
+        assert self.process.poll() is None, self.output
         try:
             RawClient(self.address, timeout=TIMEOUT).stream.close()
         except OSError:
@@ -153,5 +158,5 @@ class Host:
     def _until(self, holds: Any, failure: str) -> None:
         deadline = time.monotonic() + TIMEOUT
         while not holds():
-            assert time.monotonic() < deadline, f"{failure}: {self._output.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, f"{failure}: {self.output[-3000:]}"
             time.sleep(0.02)

@@ -1,7 +1,8 @@
 """turnout's ASGI application under a server's own command line; imported for each server.
 
 The module that imports these tests names its server in `HOST`, and what that one takes away in
-`DENIES` (refusals keep their status) and `TOLD` (the code of a peer's close with 4321).
+`DENIES` (refusals keep their status), `TOLD` (the code of a peer's close with 4321) and `ENDS`
+(the code that sessions are closed with when the server ends).
 """
 
 from __future__ import annotations
@@ -148,6 +149,6 @@ def test_end_of_the_server(request: pytest.FixtureRequest, tmp_path: Path) -> No
             client.send_text("hello")
             client.read_text()
             host.process.terminate()
-            client.stream.read_to_end()
+            assert client.read_close().code == getattr(request.module, "ENDS", 1001)
         host.process.wait(20)
         host.wait_for("closed")

@@ -14,14 +14,14 @@ class Row:
     """One command line; `{port}` stands for a free port where the server does not tell which.
 
     `goodbye` is the close code that clients get at the end: 1001 where turnout ends the sessions,
-    else what the server sends in its place; None for a bare end. `heard` is what
-    `after_connection_closed` may be told. `code` is the exit code.
+    else what the server sends in its place. `heard` is what `after_connection_closed` is told.
+    `code` is the exit code.
     """
 
     command: str
     signal: Signals = SIGTERM
-    goodbye: int | None = 1001
-    heard: frozenset[int] = frozenset({1001})
+    goodbye: int = 1001
+    heard: int = 1001
     code: int = 0
     lifespan: bool = False
     """The framework has heard of startup and shutdown."""
@@ -44,7 +44,7 @@ FLASK = Row(command="flask_app:app", below=True, authenticates=True)
 
 UVICORN: dict[str, Any] = {
     "goodbye": 1012,
-    "heard": frozenset({1012}),
+    "heard": 1012,
     "code": -SIGTERM,
 }  # it ends by the signal, after all
 GRANIAN = "granian --interface asgi --host 127.0.0.1 --port {port}"
@@ -63,7 +63,7 @@ ROWS = [
     STARLETTE.run_by(
         "daphne -b 127.0.0.1 -p 0", lifespan=False, goodbye=1000
     ),  # it sends no 1001, and middleware that wraps `send` hides it
-    STARLETTE.run_by(GRANIAN, goodbye=None, heard=frozenset({1001, 1005})),
+    STARLETTE.run_by(GRANIAN),
     FASTAPI.run_by("uvicorn --port 0", **UVICORN),
     replace(FASTAPI, command="fastapi run --host 127.0.0.1 --port 0 fastapi_app.py", **UVICORN),
     LITESTAR.run_by("uvicorn --port 0", **UVICORN),

@@ -15,6 +15,7 @@ from turnout_adapters.asgi.response import AsgiResponse
 from turnout_adapters.asgi.strategy import AsgiStrategy
 from turnout_adapters.asgi.takeover import takeover_host
 from turnout_compat.asyncio_runtime import AsyncioRuntime
+from turnout_compat.granian_shutdown import before_shutdown, wait_at_shutdown
 
 if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
@@ -40,6 +41,7 @@ class AsgiApplication:
         *,
         http_only: bool = False,
     ) -> None:
+        wait_at_shutdown()
         self._app = app
         self._http_only = http_only
         self._runtime = AsyncioRuntime.unbound()
@@ -81,6 +83,7 @@ class AsgiApplication:
         self._loop = loop
         self._runtime.bind(loop)
         drain_with_reactor(loop, self.service)
+        before_shutdown(loop, self.service.drain)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         receiver = Receiver(receive)

@@ -101,6 +101,35 @@ asyncio.run(main())
 """
 
 
+ENDING = """
+import asyncio
+import os
+
+opened = []
+
+
+def report(*what):
+    with open(os.environ["REPORT"], "a") as file:
+        print(*what, file=file, flush=True)
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.shutdown":
+                farewell = {"type": "websocket.send", "text": "farewell"}
+                sending = asyncio.ensure_future(opened[0](farewell))
+                done, _ = await asyncio.wait([sending], timeout=1)
+                report("farewell was sent", bool(done))
+            await send({"type": event["type"] + ".complete"})
+    await receive()
+    opened.append(send)
+    await send({"type": "websocket.accept"})
+    await asyncio.Event().wait()
+"""
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """granian, without turnout."""
@@ -146,6 +175,14 @@ def test_connection_ends_at_once_behind_a_close(host: Host) -> None:
     with host.connect("/close") as client:
         client.read_close()
         assert client.stream.read_to_end() == b""
+
+
+def test_nothing_can_be_sent_when_the_application_is_told_of_the_end(tmp_path: Path) -> None:
+    """So the sessions are closed at the signal, before granian hears of it."""
+    with Host("granian", tmp_path, ENDING, "--runtime-mode", "st") as host:
+        with host.connect("/any"):
+            host.process.terminate()
+            host.wait_for("farewell was sent False")
 
 
 @pytest.fixture
