@@ -16,6 +16,7 @@ from turnout_adapters.asgi.strategy import AsgiStrategy
 from turnout_adapters.asgi.takeover import takeover_host
 from turnout_compat.asyncio_runtime import AsyncioRuntime
 from turnout_compat.granian_shutdown import before_shutdown, wait_at_shutdown
+from turnout_compat.hypercorn_shutdown import drain_at_termination
 
 if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
@@ -93,6 +94,7 @@ class AsgiApplication:
             await self._app(scope, receive, send)
             return
         self._choose_strategy(scope)
+        drain_at_termination(send, self.service.drain)
         response = AsgiResponse(scope, receiver, send)
         try:
             await receiver.begin(scope)

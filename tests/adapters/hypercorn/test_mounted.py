@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tests.adapters.asgi_host import Host
 from tests.adapters.asgi_mounted import *  # noqa: F403  # the tests are the same for each server
+from tests.adapters.asgi_mounted import SOURCE
 
 HOST = "hypercorn"
 TOLD = 1006
 """hypercorn tells every close of the peer as 1006."""
+
+
+def test_end_is_not_put_off_by_sessions(tmp_path: Path) -> None:
+    with Host(HOST, tmp_path, SOURCE, "--graceful-timeout", "1000") as host:
+        with host.connect("/echo/one") as client:
+            host.process.terminate()
+            assert client.read_close().code == 1001
+        host.process.wait(20)
+        host.wait_for("closed 1001")

@@ -1,18 +1,38 @@
 """What hypercorn does otherwise: each test fails when hypercorn has mended it.
 
 `turnout_compat.hypercorn_frames` stands in front of the frames, `protocols` of the requests,
-`turnout_adapters.asgi.response` of the refusals.
+`turnout_adapters.asgi.response` of the refusals, `turnout_compat.hypercorn_shutdown` of the end.
 """
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.adapters.asgi_host import BARE, Host
 from tests.adapters.hypercorn.h2_client import H2Client
 
 from turnout.testing.frames import TEXT
+
+
+ENDING = """
+import asyncio
+import os
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            event = await receive()
+            with open(os.environ["REPORT"], "a") as file:
+                print(event["type"], file=file, flush=True)
+            await send({"type": event["type"] + ".complete"})
+    await receive()
+    await send({"type": "websocket.accept"})
+    await receive()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +91,13 @@ def test_every_connect_of_http_2_is_a_websocket(host: Host) -> None:
     with client.socket:
         _, headers = client.connect("/echo", **{":protocol": "connect-udp"})
     assert headers[":status"] == "200"
+
+
+def test_application_is_told_of_the_end_behind_its_connections(tmp_path: Path) -> None:
+    with Host("hypercorn", tmp_path, ENDING, "--graceful-timeout", "1000") as host:
+        with host.connect("/any"):
+            host.process.terminate()
+            with pytest.raises(subprocess.TimeoutExpired):
+                host.process.wait(1)
+            assert "lifespan.shutdown" not in host.report
+        host.wait_for("lifespan.shutdown")

@@ -1,0 +1,39 @@
+"""The end of a worker of hypercorn's, noticed before it waits for its connections.
+
+hypercorn tells the application of the end only behind its open connections: on Python 3.12 and later
+it waits for them without a limit, on 3.11 for `graceful_timeout`, after which it reads no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
+
+__all__ = ["drain_at_termination"]
+
+Drain: TypeAlias = Callable[[], Awaitable[None]]
+
+_draining: WeakKeyDictionary[Any, dict[Drain, asyncio.Task[None]]] = WeakKeyDictionary()
+"""What waits for the end of each worker, by its context."""
+
+
+def drain_at_termination(send: object, drain: Drain) -> None:
+    """Await `drain()` when the worker begins to end that a scope's `send` belongs to.
+
+    With the `send` of another server, or one that is wrapped, do nothing.
+    """
+    module: Any = sys.modules.get("hypercorn.asyncio.worker_context")
+    context: Any = getattr(getattr(send, "__self__", None), "context", None)
+    if module is None or not isinstance(context, module.WorkerContext):
+        return
+    waiting = _draining.setdefault(context, {})
+    if drain not in waiting:
+        waiting[drain] = asyncio.create_task(_drain_behind(context.terminated, drain))
+
+
+async def _drain_behind(terminated: Any, drain: Drain) -> None:
+    await terminated.wait()
+    await drain()
