@@ -1,7 +1,7 @@
 """The end of a worker of hypercorn's, noticed before it waits for its connections.
 
-hypercorn tells the application of the end only behind its open connections: on Python 3.12 and later
-it waits for them without a limit, on 3.11 for `graceful_timeout`, after which it reads no more.
+hypercorn tells the application of the end only behind its open connections. It waits for them
+without a limit on Python 3.12 and later; on 3.11 for `graceful_timeout`, and then reads no more.
 """
 
 from __future__ import annotations

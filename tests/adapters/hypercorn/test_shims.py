@@ -16,7 +16,6 @@ from tests.adapters.hypercorn.h2_client import H2Client
 
 from turnout.testing.frames import TEXT
 
-
 ENDING = """
 import asyncio
 import os
