@@ -249,7 +249,8 @@ def malformed_requests_are_500() -> None:
 @fault(Row.HOSTILE, "test_request_cut_short")
 def the_end_completes_a_request() -> None:
     def eof_received(self: HttpExchange) -> bool:
-        self.data_received(b"\r\n\r\n")
+        self.data_received(b"\r\n")
+        self._loop.call_later(1, self.transport.close)
         return True
 
     replace(HttpExchange, "eof_received", lambda _: eof_received)
