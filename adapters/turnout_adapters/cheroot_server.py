@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socket
@@ -157,9 +158,11 @@ class PatientConnection(HTTPConnection):
         return True
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, and drop what could not be written, of which Python 3.13 would tell."""
         self.server.running.ends(self)
         super().close()
+        with contextlib.suppress(OSError):  # nothing more can be written to a closed socket
+            self.wfile.close()
 
 
 class StrictHeaderReader(HeaderReader):

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from queue import Queue
 from typing import Any
 
 import pytest
-from tests.adapters.threaded_host import RunServer
+from cheroot.server import HTTPConnection
+from tests.adapters.threaded_host import DEADLINE, RunServer
 
 
 def bare(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -53,3 +55,20 @@ def test_a_response_is_written_after_an_application_has_taken_the_socket(
         client.stream.write(b"GET /?take HTTP/1.1\r\nHost: x\r\n\r\n")
         client.stream.read_until(b"frames")
         assert client.stream.read_until(b"\r\n").startswith(b"HTTP/1.1 101 ")
+
+
+def test_what_could_not_be_written_is_kept(run_server: RunServer) -> None:
+    """Python 3.13 and later print an error when that is dropped: so our connections close it."""
+    seen: Queue[HTTPConnection] = Queue()
+
+    class Seen(HTTPConnection):
+        def close(self) -> None:
+            super().close()
+            seen.put(self)
+
+    running = run_server(bare)
+    running.server.ConnectionClass = Seen
+    with running.connect() as client:
+        client.stream.write(b"GET /?take HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        client.stream.read_to_end()
+    assert not seen.get(timeout=DEADLINE).wfile.closed
