@@ -1,7 +1,8 @@
 """Draining at the end of a worker of gunicorn's, for an application that its command line runs.
 
 gunicorn tells an application nothing of the end. But a worker is found by its signal handlers, and
-while it runs and while it ends it calls its own `notify` once a second.
+while it runs it calls methods of its own once a second: `notify`, in which gunicorn's later versions
+also tell while they end, and, on threads, `is_parent_alive` behind whatever has happened.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gunicorn.workers.base import Worker
 __all__ = ["WorkerEnd", "running_worker"]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+LOOKS = ("notify", "is_parent_alive")
 
 
 class WorkerEnd:
@@ -26,9 +28,10 @@ class WorkerEnd:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._notify = worker.notify
         self._callbacks: list[Callable[[], object]] = []
-        cast("Any", worker).notify = self._notify_and_look
+        for name in LOOKS:
+            if hasattr(worker, name):
+                setattr(worker, name, self._looking(getattr(worker, name)))
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.getsignal(number) for number in SIGNALS}
             for number in SIGNALS:
@@ -57,10 +60,14 @@ class WorkerEnd:
         assert callable(handler)
         handler(number, frame)
 
-    def _notify_and_look(self) -> None:
-        self._notify()
-        if not self._worker.alive:
-            self._call()
+    def _looking(self, method: Callable[[], Any]) -> Callable[[], Any]:
+        def call_and_look() -> Any:
+            result = method()
+            if not self._worker.alive:
+                self._call()
+            return result
+
+        return call_and_look
 
     def _call(self) -> None:
         callbacks, self._callbacks = self._callbacks, []

@@ -16,6 +16,8 @@ TOLD = 1006
 def test_end_is_not_put_off_by_sessions(tmp_path: Path) -> None:
     with Host(HOST, tmp_path, SOURCE, "--graceful-timeout", "1000") as host:
         with host.connect("/echo/one") as client:
+            client.send_text("hello")
+            client.read_text()
             host.process.terminate()
             assert client.read_close().code == 1001
         host.process.wait(20)
