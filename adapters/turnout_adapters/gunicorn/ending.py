@@ -1,8 +1,8 @@
 """Draining at the end of a worker of gunicorn's, for an application that its command line runs.
 
 gunicorn tells an application nothing of the end. But a worker is found by its signal handlers, and
-while it runs it calls methods of its own once a second: `notify`, in which gunicorn's later versions
-also tell while they end, and, on threads, `is_parent_alive` behind whatever has happened.
+while it runs it calls methods of its own once a second: `notify`, since gunicorn 24 also while it
+ends, and, on threads, `is_parent_alive` behind whatever has happened.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from gunicorn.workers.base import Worker
 

@@ -216,6 +216,22 @@ def test_a_thread_ends_that_has_nothing_to_do_and_another_begins() -> None:
     assert pool.submit(threading.current_thread).result(DEADLINE) is not worker
 
 
+def test_work_goes_to_those_who_were_busy_last() -> None:
+    """So that the others, left behind by a crowd, have nothing to do and end."""
+    pool = DaemonThreads(8)
+    gate = threading.Barrier(8)
+    crowd = [pool.submit(meet_at, gate) for _ in range(8)]
+    workers = {one.result(DEADLINE) for one in crowd}
+    used = {pool.submit(threading.current_thread).result(DEADLINE) for _ in range(100)}
+    assert len(used) < len(workers) == 8
+    pool.shutdown()
+
+
+def meet_at(gate: threading.Barrier) -> threading.Thread:
+    gate.wait(DEADLINE)
+    return threading.current_thread()
+
+
 def test_nothing_is_lost_between_threads_that_end_and_that_begin() -> None:
     """A thread that gives up waiting just as it is given something must still do it."""
     pool = DaemonThreads(3, idle=0.00001)
