@@ -5,17 +5,33 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import statistics
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-__all__ = ["Figures", "Row", "Table", "chart", "show", "table_of"]
+__all__ = ["COLUMNS", "Figures", "Row", "Table", "chart", "show", "table_of", "write"]
 
-PACKAGES = ("turnout", "aiohttp", "tornado", "gevent", "gevent-websocket", "uvicorn", "websockets")
+PACKAGES = (
+    "turnout",
+    "aiohttp",
+    "gevent",
+    "gevent-websocket",
+    "granian",
+    "hypercorn",
+    "picows",
+    "tornado",
+    "uvicorn",
+    "uvloop",
+    "websockets",
+    "wsproto",
+)
 COLUMNS = ("messages/s", "spread", "÷ raw", "÷ bare", "µs of processor", "raw ÷", "bare ÷")
 BAR, GAP, LEFT, WIDTH = 16, 6, 300, 760
 
@@ -103,8 +119,9 @@ def table_of(title: str, rows: Sequence[Row]) -> Table:
 
 
 def environment() -> dict[str, Any]:
-    """Return what was measured with."""
+    """Return what was measured with, and when."""
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "processors": len(os.sched_getaffinity(0)),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
@@ -146,6 +163,7 @@ def _bar(number: int, row: Row, raw: float, top: float) -> str:
 
 
 def write(path: Path, tables: Sequence[dict[str, Any]]) -> None:
-    """Write everything as JSON."""
-    document = {"environment": environment(), "tables": list(tables)}
+    """Write everything as JSON, with the command line that it came from."""
+    command = f"python -m tests.bench {shlex.join(sys.argv[1:])}"
+    document = {"command": command, "environment": environment(), "tables": list(tables)}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

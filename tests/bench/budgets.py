@@ -1,0 +1,69 @@
+"""What turnout is to reach, as ratios of one run, and what a run has found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.echo import LOADS
+from tests.bench.report import COLUMNS
+
+from turnout.testing.markdown import table
+
+__all__ = ["BUDGETS", "Budget", "budget_table"]
+
+TITLES = [str(LOADS[name]) for name in ("small", "pipelined", "medium")]
+STARLETTE = tuple(
+    f"uvicorn {each} + Starlette" for each in ("websockets-sansio", "websockets", "wsproto")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One subject beside the fastest of others: the least ratio of messages, for each load."""
+
+    subject: str
+    others: tuple[str, ...]
+    least: tuple[float, float, float]
+
+    @property
+    def title(self) -> str:
+        """Return what is divided by what."""
+        others = self.others[0] if len(self.others) == 1 else "the fastest uvicorn + Starlette"
+        return f"{self.subject} ÷ {others}"
+
+
+BUDGETS = (
+    Budget("turnout on wsproto", ("raw",), (0.60, 0.50, 0.60)),
+    Budget("turnout on wsproto", STARLETTE, (3, 3, 2)),
+    Budget("turnout on wsproto", ("picows",), (1, 1, 1)),
+    Budget("turnout on tornado:standard", ("Tornado",), (4, 6, 3)),
+    Budget("turnout on aiohttp:standard", ("aiohttp",), (1.3, 2, 1.2)),
+    Budget("turnout on gevent", ("gevent-websocket",), (4, 8, 100)),
+    Budget("turnout on tornado:native", ("Tornado",), (0.90, 0.90, 0.95)),
+    Budget("turnout on aiohttp:native", ("aiohttp",), (0.90, 0.90, 0.95)),
+)
+
+
+def budget_table(tables: Sequence[Mapping[str, Any]]) -> str:
+    """Return the budgets that a run has measured, as Markdown; what is missed is bold."""
+    rates = {one["title"]: _rates(one) for one in tables if one["columns"][0] == COLUMNS[0]}
+    rows = [[budget.title, *cells] for budget in BUDGETS if any(cells := [*_cells(budget, rates)])]
+    return table(["", *TITLES], rows) if rows else ""
+
+
+def _rates(one: Mapping[str, Any]) -> dict[str, float]:
+    return {row["name"]: row["values"][0] for row in one["rows"]}
+
+
+def _cells(budget: Budget, rates: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    for least, title in zip(budget.least, TITLES, strict=True):
+        found = rates.get(title, {})
+        others = [found[one] for one in budget.others if one in found]
+        if budget.subject not in found or not others:
+            yield ""
+            continue
+        ratio = found[budget.subject] / max(others)
+        shown = f"{ratio:.2f}"
+        yield f"{shown if ratio >= least else f'**{shown}**'} (≥ {least:g})"
