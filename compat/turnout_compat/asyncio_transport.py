@@ -37,7 +37,7 @@ class AsyncioTransport(Transport):
         self.close = transport.close  # type: ignore[method-assign]  # as above
         self.abort = transport.abort  # type: ignore[method-assign]  # as above
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes; replaced by asyncio's own method."""
 
     def pause_reading(self) -> None:

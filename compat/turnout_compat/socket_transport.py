@@ -142,7 +142,7 @@ class SocketTransport(Transport):
 
     # Writing
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes, in order; never waits."""
         if self._ending or self._lost or self._eof_wanted:
             return
@@ -157,7 +157,7 @@ class SocketTransport(Transport):
             self._protocol_paused = True
             self.protocol.pause_writing()
 
-    def _try_to_send(self, data: bytes | bytearray) -> int:
+    def _try_to_send(self, data: bytes | bytearray | memoryview) -> int:
         """Return how much the socket took; the loop calls back when it takes more."""
         try:
             sent = self._send(data)
@@ -166,7 +166,7 @@ class SocketTransport(Transport):
             return 0
         return sent
 
-    def _send(self, data: bytes | bytearray) -> int:
+    def _send(self, data: bytes | bytearray | memoryview) -> int:
         try:
             sent = cast("int", self._socket.send(data))
         except BlockingIOError:
@@ -284,7 +284,7 @@ class TlsMixin(SocketTransport):
         self._watch_input(wanted)
         return data
 
-    def _send(self, data: bytes | bytearray) -> int:
+    def _send(self, data: bytes | bytearray | memoryview) -> int:
         left = memoryview(data)
         try:
             while left:  # OpenSSL takes one record at a time

@@ -7,7 +7,7 @@ from tests.protocol.ends import BYE, Ends
 from tests.protocol.wire import BINARY, PING, TEXT, close_frame, frame
 
 from turnout.close import CloseStatus
-from turnout.messages import Message, TextMessage
+from turnout.messages import BinaryMessage, Message, TextMessage
 from turnout.protocol.connection import CORK_LIMIT
 
 # Corking
@@ -48,6 +48,19 @@ def test_corked_bytes_are_bounded() -> None:
     assert len(ends.transport.frames) == 200
     assert 3 <= len(ends.transport.writes) <= 5
     assert max(map(len, ends.transport.writes)) < CORK_LIMIT + 1100
+
+
+@pytest.mark.parametrize("within", [True, False], ids=["within a read", "later"])
+def test_what_is_large_is_written_as_a_view(within: bool) -> None:
+    """asyncio of Python 3.11 would copy what its socket does not take at once, twice."""
+    ends = Ends(echo=within)
+    message = BinaryMessage(bytes(CORK_LIMIT))
+    if within:
+        ends.receive(frame(BINARY, message.payload))
+    else:
+        ends.connection.send(message)
+    assert ends.transport.has_views
+    assert ends.transport.frames == [(0x82, message.payload)]
 
 
 def test_what_is_corked_leaves_when_the_session_raises() -> None:

@@ -113,15 +113,17 @@ class RecordingTransport(Transport):
         self.order: list[str] = []
         self.calls: list[str] = []
         self.full_after: int | None = None
+        self.has_views = False
         self.protocol: StandardConnection | None = None
 
     @property
     def frames(self) -> list[tuple[int, bytes]]:
         return list(sent_frames(b"".join(self.writes)))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         assert "write_eof" not in self.calls, "written after write_eof"
-        self.writes.append(data)
+        self.writes.append(bytes(data))
+        self.has_views = self.has_views or isinstance(data, memoryview)
         self.order.append("write")
         if self.full_after is not None and sum(map(len, self.writes)) > self.full_after:
             self.full_after = None

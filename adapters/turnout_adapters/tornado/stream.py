@@ -115,7 +115,7 @@ class IOStreamTransport(Transport):
         self._stream.set_close_callback(self._closed)
         self._read_on()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes; what comes after the end is dropped."""
         if not self._ended and not self._stream.closed():
             self._backlog.add(self._stream.write(data), len(data))

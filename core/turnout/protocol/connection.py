@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StandardConnection"]
 
-# Above this, corked bytes leave at once, so that the transport can say that it has enough.
+# Above this, corked bytes leave at once, so that the transport can say that it has enough; and as a
+# view: asyncio slices off what the socket took, which copies bytes on Python 3.11.
 CORK_LIMIT: Final = 64 * 1024
 
 
@@ -118,7 +119,7 @@ class StandardConnection(Connection):
             data = self._corked[0] if len(self._corked) == 1 else b"".join(self._corked)
             self._corked.clear()
             self._corked_size = 0
-            self._transport.write(data)
+            self._transport.write(data if len(data) < CORK_LIMIT else memoryview(data))
 
     def close(self) -> None:
         """End the connection when all is written and the peer has had the chance to read it."""
@@ -239,7 +240,7 @@ class StandardConnection(Connection):
 
     def _write(self, data: bytes) -> None:
         if not self._delivering:
-            self._transport.write(data)
+            self._transport.write(data if len(data) < CORK_LIMIT else memoryview(data))
             return
         self._corked.append(data)
         self._corked_size += len(data)

@@ -39,7 +39,7 @@ class Transport(ABC):
     remote_address: Address | None = None
 
     @abstractmethod
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes, in order; buffers what the socket does not take and never suspends."""
 
     @abstractmethod
