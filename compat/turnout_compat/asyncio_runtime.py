@@ -136,10 +136,11 @@ class AsyncioRuntime(Runtime):
                 "this would block the event loop: in `async def` code, await the session itself and"
                 " turnout's own helpers; their blocking forms are for other threads"
             )
-        if self.loop.is_closed():
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        except RuntimeError:
             coroutine.close()
-            raise UsageError("the event loop of this session has ended")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+            raise UsageError("the event loop of this session has ended") from None
         waiter = ThreadWaiter()
         future.add_done_callback(lambda _: waiter.wake())
         try:

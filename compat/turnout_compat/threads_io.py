@@ -12,7 +12,8 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, TypeVarTuple
 
 from turnout.runtime import Host
 from turnout_compat.asyncio_runtime import AsyncioRuntime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["IoRuntime"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class IoRuntime(AsyncioRuntime):
@@ -61,7 +63,7 @@ class IoRuntime(AsyncioRuntime):
         return self._has_ended or self._thread_of_loop is not None
 
     def _start(self) -> None:
-        loop = asyncio.SelectorEventLoop()
+        loop = IoLoop()
         running = threading.Event()
         thread = threading.Thread(
             target=self._run, args=(loop, running), name="turnout-io", daemon=True
@@ -70,11 +72,13 @@ class IoRuntime(AsyncioRuntime):
         running.wait()
         self._thread_of_loop = thread
 
-    def _run(self, loop: asyncio.AbstractEventLoop, running: threading.Event) -> None:
+    def _run(self, loop: IoLoop, running: threading.Event) -> None:
         self.bind(loop)
         loop.call_soon(running.set)
         try:
             loop.run_forever()
+            loop.refuse()
+            loop.run_until_complete(_cancel_all())
         finally:
             loop.close()
 
@@ -110,12 +114,43 @@ class IoRuntime(AsyncioRuntime):
         return ConnectionThreadHost(self)
 
 
-async def _shut_down() -> None:
-    loop = asyncio.get_running_loop()
+class IoLoop(asyncio.SelectorEventLoop):
+    """A loop that does whatever other threads gave it before it refused to take more.
+
+    What asyncio is given between its last turn and `close()` is dropped, and whoever waits for it
+    waits for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._giving = threading.RLock()  # a signal handler may give in the middle of it
+        self._refuses = False
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Have the loop call back soon; raise `RuntimeError` when it takes no more."""
+        with self._giving:
+            if self._refuses:
+                raise RuntimeError("the I/O thread has ended")
+            return super().call_soon_threadsafe(callback, *args, context=context)
+
+    def refuse(self) -> None:
+        """Take no more."""
+        with self._giving:
+            self._refuses = True
+
+
+async def _cancel_all() -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _shut_down() -> None:
+    loop = asyncio.get_running_loop()
+    await _cancel_all()
     await loop.shutdown_asyncgens()
     await loop.shutdown_default_executor()
     loop.stop()

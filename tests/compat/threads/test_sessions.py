@@ -7,6 +7,7 @@ import contextvars
 import logging
 import threading
 import time
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
@@ -309,6 +310,29 @@ def test_the_end_of_the_io_thread_ends_its_sessions_and_a_later_one_gets_another
         assert handler.closed.wait(DEADLINE)
         check_echo(server.connect(Driven(echo)))
         assert IoRuntime.shared() is not io
+
+
+def test_what_the_io_thread_is_given_is_done_or_refused() -> None:
+    """Whoever waits for what is given as it ends must not wait for ever."""
+    for _ in range(200):
+        io = IoRuntime().start()
+        outcomes: list[str] = []
+
+        def ask(io: IoRuntime = io, outcomes: list[str] = outcomes) -> None:
+            while True:
+                try:
+                    io.call_blocking(asyncio.sleep(0))
+                except (UsageError, CancelledError) as error:
+                    outcomes.append(type(error).__name__)
+                    return
+
+        asking = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+        for one in asking:
+            one.start()
+        io.stop()
+        for one in asking:
+            one.join(DEADLINE)
+        assert len(outcomes) == 3
 
 
 def test_nothing_is_left_of_a_session() -> None:
