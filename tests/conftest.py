@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps nginx out of a user's PATH
+
+
+def pytest_configure() -> None:
+    """Let servers that tests start be interrupted: a shell ignores SIGINT for its background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
