@@ -9,15 +9,16 @@ whole process before any handler has learnt of the end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 __all__ = ["before_shutdown", "wait_at_shutdown"]
 
-Drain = Callable[[], Awaitable[None]]
+Drain: TypeAlias = Callable[[], Awaitable[None]]
 
 _shutdowns: WeakKeyDictionary[asyncio.AbstractEventLoop, Shutdown] = WeakKeyDictionary()
 
@@ -73,6 +74,7 @@ class _SetLoopSignals:
     def __call__(self, loop: asyncio.AbstractEventLoop) -> Any:
         event = self._original(loop)
         shutdown = _shutdowns[loop] = Shutdown(loop, event)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, shutdown.begin)
+        with contextlib.suppress(NotImplementedError):  # Windows: granian's own handlers stay
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, shutdown.begin)
         return event

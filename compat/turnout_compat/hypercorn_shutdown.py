@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -31,7 +32,9 @@ def drain_at_termination(send: object, drain: Drain) -> None:
         return
     waiting = _draining.setdefault(context, {})
     if drain not in waiting:
-        waiting[drain] = asyncio.create_task(_drain_behind(context.terminated, drain))
+        coroutine = _drain_behind(context.terminated, drain)
+        loop = asyncio.get_running_loop()
+        waiting[drain] = loop.create_task(coroutine, context=Context())  # not this request's
 
 
 async def _drain_behind(terminated: Any, drain: Drain) -> None:

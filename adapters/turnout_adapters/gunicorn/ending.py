@@ -1,7 +1,7 @@
 """Draining at the end of a worker of gunicorn's, for an application that its command line runs.
 
 gunicorn tells an application nothing of the end. But a worker is found by its signal handlers, and
-while it runs it calls methods of its own once a second: `notify`, since gunicorn 24 also while it
+while it runs it calls methods of its own once a second: `notify`, in later versions also while it
 ends, and, on threads, `is_parent_alive` behind whatever has happened.
 """
 
