@@ -25,6 +25,7 @@ from turnout_compat.frame_guard import FrameGuard
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.frame_guard import ControlFrame
 
 __all__ = [
@@ -52,18 +53,25 @@ class Frames(ABC):
     """One WebSocket of a host, as turnout's connection sees it below the events of ASGI."""
 
     @abstractmethod
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard what the peer sends by the limits of these options, first what came early.
 
-        Called once, when the host has sent its 101; sets `connection.heard` from then on.
+        Called once, when the host has sent its 101; sets `connection.heard` from then on. With
+        `deflate`, the host reads what was compressed as plain frames.
         """
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Write what the connection sends, if the host need not wait for that; tell whether it was.
 
-        The events are those of the application, `turnout.ping` and `turnout.pong`, each with its
-        `payload`. In a task of its own each comes turns of the loop later, and a turn may be long:
-        a close frame could come behind `close_timeout`.
+        The events are those of the application, and `turnout.ping`, `turnout.pong` and
+        `turnout.frame`, each with its `payload`, the last with the bytes of a frame. In a task of
+        its own each comes turns of the loop later, and a turn may be long: a close frame could come
+        behind `close_timeout`.
         """
         return False
 
@@ -74,6 +82,10 @@ class Frames(ABC):
     @abstractmethod
     async def pong(self, payload: bytes) -> None:
         """Send a pong that nobody has asked for."""
+
+    @abstractmethod
+    async def write(self, frame: bytes) -> None:
+        """Write a frame as it is, while the peer reads as fast as it is written to."""
 
     @abstractmethod
     async def end(self) -> None:
@@ -103,6 +115,8 @@ class GuardedInput:
     With `keeps_pongs`, it gets no pongs: a host that sends no pings has no use for a flood of them.
     With `keeps_pings`, no pings either, and has to answer each that comes as `turnout.answer` with
     its `payload`: a host that answers in a task of its own would owe an answer to all it has got.
+    With `paced`, what a compressed connection brings behind a message waits for `more`: a host
+    whose queue knows no bound would hold everything inflated.
     """
 
     def __init__(
@@ -112,11 +126,14 @@ class GuardedInput:
         keeps_pings: bool = False,
         keeps_pongs: bool = False,
         checks_text: bool = False,
+        paced: bool = False,
     ) -> None:
+        self._paced = paced
         self._keeps_close = keeps_close
         self._keeps_pings = keeps_pings
         self._keeps_pongs = keeps_pongs
         self._checks_text = checks_text
+        self.has_more = False
         self.writing_paused = False
         self.failed = False
         self.closed = False
@@ -136,9 +153,15 @@ class GuardedInput:
         """True while a ping waits for `resume`."""
         return self._late_ping is not None
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Hold nothing back any more; `receive(b"")` then gives what was."""
-        self._guard = FrameGuard(options, checks_text=self._checks_text)
+        self._paced = self._paced and deflate is not None
+        self._guard = FrameGuard(options, deflate, checks_text=self._checks_text)
         self._connection = connection
 
     def receive(self, data: bytes) -> Iterator[bytes | Event]:
@@ -151,15 +174,27 @@ class GuardedInput:
         if self.failed or self.closed:
             return
         self._guard.receive_data(data)
+        if not self.has_more:
+            yield from self._read(self._guard)
+
+    def more(self) -> Iterator[bytes | Event]:
+        """Yield what waited behind a message; to be called when the application has taken that."""
+        self.has_more = False
+        if self._guard is not None and not (self.failed or self.closed):
+            yield from self._read(self._guard)
+
+    def _read(self, guard: FrameGuard) -> Iterator[bytes | Event]:
         try:
-            while (piece := self._guard.next_piece()) is not None:
-                control = self._guard.take_control()
+            while not self.has_more and (piece := guard.next_piece()) is not None:
+                control = guard.take_control()
                 if isinstance(control, CloseStatus) and self._keeps_close:
                     self.closed = True
                     code, reason = control.code, control.reason
                     yield {"type": "turnout.closing", "code": code, "reason": reason}
                     return
-                self.messages += piece[1] and control is None
+                ends_message = piece[1] and control is None
+                self.messages += ends_message
+                self.has_more = self._paced and ends_message
                 yield from self._pass_on(piece[0], control)
                 if self._late_ping is not None and not self.writing_paused:
                     yield self.resume()

@@ -9,7 +9,7 @@ without an end in both directions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_hos
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["Flow", "GuardedProtocol"]
@@ -68,9 +69,14 @@ class DaphneFrames(Frames):
     def __init__(self, protocol: GuardedProtocol) -> None:
         self._protocol = protocol
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard what the peer sends."""
-        self._protocol.begin(options, connection)
+        self._protocol.begin(options, deflate, connection)
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Write an event while the client reads as fast as it is written to."""
@@ -83,6 +89,11 @@ class DaphneFrames(Frames):
     async def pong(self, payload: bytes) -> None:
         """Send a pong."""
         self._protocol.sendPong(payload)
+
+    async def write(self, frame: bytes) -> None:
+        """Write a frame as it is."""
+        await self._protocol.flow.wait()
+        self._protocol.write_frame(frame)
 
     async def end(self) -> None:
         """End the connection as soon as the peer has had the chance to read."""
@@ -104,9 +115,10 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
         super().__init__()
         self.flow = Flow(self._answer_late_ping)
         self.frames = DaphneFrames(self)
-        self._input = GuardedInput(keeps_close=True, keeps_pongs=True)
+        self._input = GuardedInput(keeps_close=True, keeps_pongs=True, paced=True)
         self._waiting = 0
         self._ended = False
+        self._input_ended = False
         self._denial: list[bytes] | None = None
 
     # Twisted's and autobahn's calls
@@ -120,6 +132,11 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     def readConnectionLost(self) -> None:  # noqa: N802  # Twisted's name
         """Keep our direction open where a close frame is still owed."""
+        self._input_ended = True
+        if not self._input.has_more:  # else it is not known yet what the peer has said last
+            self._end_input()
+
+    def _end_input(self) -> None:
         if self._input.failed and not self._ended:
             self._ended = True
         elif self._ended or self._input.closed:
@@ -184,13 +201,19 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
             self._waiting -= 1
             if not self._waiting:
                 self.transport.resumeProducing()
+                self._receive_more()
         return event
 
     # The application's calls, by `DaphneFrames`
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard from now on."""
-        self._input.begin(options, connection)
+        self._input.begin(options, deflate, connection)
         self._receive(b"")
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
@@ -201,11 +224,18 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
             self.sendPing(event["payload"])
         elif event["type"] == "turnout.pong":
             self.sendPong(event["payload"])
+        elif event["type"] == "turnout.frame":
+            self.write_frame(event["payload"])
         elif event["type"] in {"websocket.send", "websocket.close"}:
             self.handle_reply(event)
         else:
             return False
         return True
+
+    def write_frame(self, frame: bytes) -> None:
+        """Write a frame; none goes behind a close frame."""
+        if self.state == self.STATE_OPEN and not self._input.closed:
+            self.sendData(frame)
 
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
@@ -233,7 +263,18 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     def _receive(self, data: bytes) -> None:
         self._input.writing_paused = self.flow.paused
-        for one in self._input.receive(data):
+        self._take(self._input.receive(data))
+
+    def _receive_more(self) -> None:
+        """Take what waited until the application had taken what came before."""
+        if self._input.has_more:
+            self._input.writing_paused = self.flow.paused
+            self._take(self._input.more())
+            if self._input_ended and not self._input.has_more:
+                self._end_input()
+
+    def _take(self, input_: Iterator[bytes | Event]) -> None:
+        for one in input_:
             if isinstance(one, bytes):
                 super().dataReceived(one)
             else:

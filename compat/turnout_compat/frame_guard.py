@@ -4,6 +4,7 @@ Engines accept frames that are not masked, illegal close codes, or text that is 
 UTF-8 only at the end of a long message; some count two kinds of messages against one limit. The
 guard looks at each header, at the whole of each control frame and at the pieces of fragmented
 text, and hands the bytes on as they are. Unmasking, joining and decoding stay with the engine.
+What was compressed is handed on plain, each message in one frame.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from turnout.protocol.frames import (
     MASKED,
     PING,
     PONG,
+    RSV1,
     TEXT,
     TWO_BYTES,
     FrameHeader,
@@ -35,9 +37,11 @@ from turnout.protocol.frames import (
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout.protocol.masking import find_mask
 from turnout.protocol.receivers import NOT_UTF8
+from turnout_compat.inflating import MessageInflater
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters
 
 __all__ = ["ControlFrame", "FrameGuard", "Piece"]
 
@@ -60,7 +64,7 @@ class FrameGuard:
 
     Handlers get whole messages, so the limits are those of whole messages (inclusive, in bytes).
     With `checks_text` no text is left to the engine to check: for one that fails the connection at
-    once, before what came earlier is answered.
+    once, before what came earlier is answered. `deflate` is what the handshake has agreed on.
     """
 
     __slots__ = (
@@ -68,6 +72,9 @@ class FrameGuard:
         "_control_frame",
         "_data",
         "_decoder",
+        "_deflate",
+        "_inflater",
+        "_inflating",
         "_kind",
         "_left",
         "_limits",
@@ -78,8 +85,17 @@ class FrameGuard:
         "_whole",
     )
 
-    def __init__(self, options: WebSocketOptions, *, checks_text: bool = False) -> None:
+    def __init__(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None = None,
+        *,
+        checks_text: bool = False,
+    ) -> None:
         self._limits = SizeLimits(options, partial=False)
+        self._deflate = deflate
+        self._inflater: MessageInflater | None = None
+        self._inflating = False
         self._checks_text = checks_text
         self._whole = _WHOLE - {_WHOLE_TEXT} if checks_text else _WHOLE
         self._mask = find_mask()
@@ -95,7 +111,7 @@ class FrameGuard:
     @property
     def between_frames(self) -> bool:
         """True while what was handed on is whole frames."""
-        return self._left is None
+        return self._left is None or self._inflating
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes that the peer sent."""
@@ -136,26 +152,33 @@ class FrameGuard:
         return control
 
     def _next_of_any_frame(self) -> Piece | None:
-        if self._left is not None:
+        if self._left is not None and not self._inflating:
             return self._rest_of(self._left)
-        header = self._read_header()
-        if header is None:
-            return None
-        if header.first & CONTROL:
-            return self._control(header)
+        while (header := self._left or self._read_header()) is not None:
+            if header.first & CONTROL:
+                return self._control(header)
+            if self._left is None:
+                self._begin(header)
+            if not self._inflating:
+                rest = self._rest_of(header)
+                return (header.raw, False) if rest is None else (header.raw + rest[0], rest[1])
+            piece = self._inflate_rest_of(header)
+            if piece is not None or self._left is not None:
+                return piece
+        return None
+
+    def _begin(self, header: FrameHeader) -> None:
         self._enter(header)
         self._left = header
         self._owed = header.length
         self._position += len(header.raw)
-        rest = self._rest_of(header)
-        return (header.raw, False) if rest is None else (header.raw + rest[0], rest[1])
 
     def _read_header(self) -> FrameHeader | None:
         data, start = self._data, self._position
         available = len(data) - start
         if available < 2:
             return None
-        check_first_bytes(data[start], data[start + 1], 0)
+        check_first_bytes(data[start], data[start + 1], 0 if self._deflate is None else RSV1)
         if available < header_size(data[start + 1]):
             return None
         return read_header(data, start)
@@ -179,26 +202,54 @@ class FrameGuard:
             self._kind, self._size = header.opcode, 0
             is_checked = self._checks_text or not header.first & FIN
             self._decoder = _Utf8Decoder() if header.opcode == TEXT and is_checked else None
+            self._inflating = bool(header.first & RSV1)
+        if self._inflating:
+            self._begin_inflating(header)
+            return
         limit = self._limits.left(self._kind == TEXT, self._size)
         if header.length > limit:
             raise too_big(header.length, limit)
         self._size += header.length
 
+    def _begin_inflating(self, header: FrameHeader) -> None:
+        if self._inflater is None:
+            assert self._deflate is not None, "else RSV1 is a reserved bit"
+            self._inflater = MessageInflater(self._limits, self._deflate)
+        self._inflater.begin(header)
+
+    def _inflate_rest_of(self, header: FrameHeader) -> Piece | None:
+        part = self._take_part()
+        if part is None:
+            return None
+        assert self._inflater is not None
+        frame = self._inflater.feed(part, ends_frame=len(part) == self._owed)
+        self._end_part(header, part)
+        return None if frame is None else (frame, True)
+
     def _rest_of(self, header: FrameHeader) -> Piece | None:
-        begin = self._position
-        self._position = min(begin + self._owed, len(self._data))
-        part = self._data[begin : self._position]
-        if not part and self._owed:
+        part = self._take_part()
+        if part is None:
             return None
         if self._decoder is not None:
             self._check_text(self._decoder, header, part)
+        self._end_part(header, part)
+        return part, self._kind is None
+
+    def _take_part(self) -> bytes | None:
+        """Return what there is of a frame's payload; None if that is nothing yet."""
+        begin = self._position
+        self._position = min(begin + self._owed, len(self._data))
+        part = self._data[begin : self._position]
+        return None if self._owed and not part else part
+
+    def _end_part(self, header: FrameHeader, part: bytes) -> None:
         self._owed -= len(part)
         if self._owed:
-            return part, False
+            return
         self._left = None
         if header.first & FIN:
             self._kind = self._decoder = None
-        return part, bool(header.first & FIN)
+            self._inflating = False
 
     def _check_text(self, decoder: IncrementalDecoder, header: FrameHeader, part: bytes) -> None:
         turn = (header.length - self._owed) & 3

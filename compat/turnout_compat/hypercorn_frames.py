@@ -23,6 +23,7 @@ from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedStream"]
@@ -43,6 +44,8 @@ FRAMES: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "turnout.pong": lambda event: Pong(event["payload"]),
 }
 """What wsproto makes of the events that are frames."""
+OURS = "turnout.frame"
+WRITTEN = FRAMES.keys() | {OURS}
 
 
 class HypercornFrames(Frames):
@@ -51,9 +54,14 @@ class HypercornFrames(Frames):
     def __init__(self, stream: GuardedStream) -> None:
         self._stream = stream
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard what the peer sends; what came early is read in the background."""
-        self._stream.begin(options, connection)
+        self._stream.begin(options, deflate, connection)
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Write an event over HTTP/1.1 while the client reads as fast as it is written to."""
@@ -66,6 +74,10 @@ class HypercornFrames(Frames):
     async def pong(self, payload: bytes) -> None:
         """Send a pong."""
         await self._stream.send_event(Pong(payload))
+
+    async def write(self, frame: bytes) -> None:
+        """Write a frame as it is."""
+        await self._stream.write(frame)
 
     async def end(self) -> None:
         """End the stream, over HTTP/1.1 as soon as the client has had the chance to read."""
@@ -132,20 +144,29 @@ class GuardedStream(WSStream):
 
     # The application's calls
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard from now on."""
-        self._input.begin(options, connection)
+        self._input.begin(options, deflate, connection)
         self.task_group.spawn(self._receive, b"")
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Do what `app_send` would, where it would not wait."""
-        if event["type"] not in FRAMES or not (self._closed_by_peer or self._takes_more()):
+        kind = event["type"]
+        if kind not in WRITTEN or not (self._closed_by_peer or self._takes_more()):
             return False
         if self._closed_by_peer:
             return True  # its close frame is answered, and nothing goes behind that
-        if event["type"] == "websocket.close":
+        if kind == "websocket.close":
             self.state = ASGIWebsocketState.CLOSED
-        self._write(FRAMES[event["type"]](event))
+        if kind == OURS:
+            self._writer().write(event["payload"])
+        else:
+            self._write(FRAMES[kind](event))
         return True
 
     def _takes_more(self) -> bool:
@@ -164,6 +185,11 @@ class GuardedStream(WSStream):
         """Write a frame, over HTTP/1.1, without waiting for those before it to go."""
         with contextlib.suppress(LocalProtocolError):  # as hypercorn: both have closed
             self._writer().write(self.connection.send(event))
+
+    async def write(self, frame: bytes) -> None:
+        """Send a frame as it is; none goes behind a close frame."""
+        if self.state is ASGIWebsocketState.CONNECTED and not self._closed_by_peer:
+            await self.send(Data(stream_id=self.stream_id, data=frame))
 
     async def send_event(self, event: Any) -> None:
         """Send a control frame."""

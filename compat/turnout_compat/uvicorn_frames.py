@@ -43,6 +43,7 @@ class _Guarded(GuardedStream):
     """What the two protocols have in common, in front of uvicorn's class."""
 
     queue: Any
+    close_sent: bool
     handshake_complete: bool
     read_paused: bool
     writable: asyncio.Event
@@ -68,6 +69,21 @@ class _Guarded(GuardedStream):
         await self.writable.wait()  # what follows does not suspend
         with self._meant_as("own close"):
             await super().send(message)  # type: ignore[misc]  # as above
+
+    async def receive(self) -> Any:
+        """Return the next event; the peer may send more when all are taken."""
+        event = await super().receive()  # type: ignore[misc]  # as above
+        if self._input.has_more and self.queue.empty():
+            self._receive_more()
+        return event
+
+    # The application's calls, by `UvicornFrames`
+
+    async def write(self, frame: bytes) -> None:
+        """Write a frame once the peer reads as fast as it is written to; none behind a close."""
+        await self.writable.wait()
+        if not (self.close_sent or self._closed_by_peer or self.transport.is_closing()):
+            self.transport.write(frame)
 
     # In between
 
@@ -147,6 +163,13 @@ class GuardedSansioProtocol(_Guarded, WebSocketsSansIOProtocol):
 
 class GuardedWsprotoProtocol(_Guarded, WSProtocol):
     """uvicorn's protocol over wsproto."""
+
+    def handle_connect(self, event: Any) -> None:
+        """Run the application, with the offers of the client, which wsproto keeps to itself."""
+        super().handle_connect(event)
+        offers = ", ".join(event.extensions)
+        if offers:
+            self.scope["headers"].append((b"sec-websocket-extensions", offers.encode()))
 
     def handle_close(self, event: Any) -> None:
         """Say that the peer has closed, or that wsproto could not read a frame."""

@@ -25,6 +25,7 @@ from turnout_compat.uvicorn_streams import GuardedStream, UvicornFrames
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedLegacyProtocol"]
@@ -51,6 +52,9 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what came, and hold the peer back until the application has taken it."""
         super().data_received(data)
+        self._hold_back()
+
+    def _hold_back(self) -> None:
         if self._is_behind and not self.transport.is_closing():
             self._held = True
             self.transport.pause_reading()
@@ -124,6 +128,9 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
         if self._held and not self._is_behind:
             self._held = False
             self.transport.resume_reading()
+        if self._input.has_more and not self._is_behind:
+            self._receive_more()
+            self._hold_back()
         return event
 
     async def asgi_send(self, message: Any) -> None:
@@ -135,10 +142,21 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
         if message["type"] == "websocket.accept":
             await self.handshake_completed_event.wait()  # what follows finds the 101 written
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard from now on."""
         self._begun = True
-        super().begin(options, connection)
+        super().begin(options, deflate, connection)
+
+    async def write(self, frame: bytes) -> None:
+        """Write a frame and wait until the peer has read enough; none goes behind a close."""
+        if self.state is State.OPEN:
+            self.transport.write(frame)
+            await self.drain()
 
     def ping_frame(self, payload: bytes) -> bytes:
         """Return the bytes of a ping."""

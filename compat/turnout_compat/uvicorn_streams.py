@@ -10,6 +10,7 @@ from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
+    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedStream", "UvicornFrames"]
@@ -21,10 +22,15 @@ class UvicornFrames(Frames):
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard what the peer sends, and leave the time for its close frame to the session."""
         self._protocol.close_timeout = options.close_timeout + 1
-        self._protocol.begin(options, connection)
+        self._protocol.begin(options, deflate, connection)
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping."""
@@ -33,6 +39,10 @@ class UvicornFrames(Frames):
     async def pong(self, payload: bytes) -> None:
         """Send a pong."""
         self._protocol.transport.write(self._protocol.pong_frame(payload))
+
+    async def write(self, frame: bytes) -> None:
+        """Write a frame as it is."""
+        await self._protocol.write(frame)
 
     async def end(self) -> None:
         """End this direction; the protocol waits for the end of the other one."""
@@ -58,6 +68,7 @@ class GuardedStream:
             keeps_close=self.keeps_close,
             keeps_pings=self.keeps_pings,
             checks_text=self.checks_text,
+            paced=True,
         )
         self._is_request = True
         self._input_ended = False
@@ -81,7 +92,7 @@ class GuardedStream:
         self._input_ended = True
         if self._ended:
             self.transport.close()
-        elif not self._input.early_size:  # else it is not known yet what the peer has said last
+        else:
             self._end_input()
         return self.transport.can_write_eof()
 
@@ -99,12 +110,16 @@ class GuardedStream:
 
     # The application's calls, by `UvicornFrames`
 
-    def begin(self, options: WebSocketOptions, connection: FramedConnection) -> None:
+    def begin(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        connection: FramedConnection,
+    ) -> None:
         """Guard from now on."""
-        self._input.begin(options, connection)
+        self._input.begin(options, deflate, connection)
         self._receive(b"")
-        if self._input_ended:
-            self._end_input()
+        self._end_input()
 
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
@@ -114,6 +129,10 @@ class GuardedStream:
         else:
             end_output(self.transport)
             self.transport.resume_reading()
+
+    async def write(self, frame: bytes) -> None:
+        """Write a frame once the peer reads as fast as it is written to."""
+        raise NotImplementedError
 
     def ping_frame(self, payload: bytes) -> bytes:
         """Return the bytes of a ping."""
@@ -126,13 +145,21 @@ class GuardedStream:
     # In between
 
     def _end_input(self) -> None:
-        """Cut the connection, unless a close frame is owed to the peer."""
+        """Cut the connection if the peer has, unless it is owed a close frame."""
+        if not self._input_ended or self._input.early_size or self._input.has_more:
+            return  # in the latter two it is not known yet what the peer has said last
         if not (self._closed_by_peer or self._input.closed or self._input.failed):
             self.transport.abort()
 
     def _receive(self, data: bytes) -> None:
         for one in self._input.receive(data):
             self._take(one)
+
+    def _receive_more(self) -> None:
+        """Take what waited until the application had taken what came before."""
+        for one in self._input.more():
+            self._take(one)
+        self._end_input()
 
     def _take(self, one: bytes | Event) -> None:
         if isinstance(one, bytes):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.soak.report import as_markdown
 from tests.soak.soak import Soak
-from tests.soak.storm import Plan
+from tests.soak.storm import FEWEST_PROCESSES, Plan
 from tests.soak.subjects import SHAPES
 
 from turnout import EngineNotInstalledError, plugins
@@ -25,6 +25,8 @@ __all__ = ["main"]
 CONNECTIONS = {"threads": 200}
 """Where each connection has a thread of its own."""
 MANY_CONNECTIONS = 2000
+CLIENTS_OF_A_PROCESS = 125
+"""So many go at once when a process of clients is killed, however many there are in all."""
 OTHER_DESCRIPTORS = 200
 SHOWN = 20
 
@@ -80,13 +82,15 @@ def soak(engine: str, strategy: str | None, options: argparse.Namespace) -> Soak
     """Return the soak of one engine, as far as it and the system can carry it."""
     chosen = plugins.load(engine, strategy)
     wanted = options.connections or CONNECTIONS.get(chosen.runtime, MANY_CONNECTIONS)
+    connections = min(wanted, most_connections())
     plan = Plan(
-        connections=min(wanted, most_connections()),
+        connections=connections,
         rate=options.rate,
         messages=options.messages,
         paths=SHAPES,
         deflate=chosen.capabilities.deflate,
         seed=options.seed,
+        processes=max(FEWEST_PROCESSES, connections // CLIENTS_OF_A_PROCESS),
     )
     folder = None
     if options.folder is not None:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Plan", "Storm", "StormError"]
+__all__ = ["FEWEST_PROCESSES", "Plan", "Storm", "StormError"]
 
 BETWEEN_STROKES = (0.5, 3.0)
 """Seconds between two strokes against client processes."""
 LONGEST_STOP = 8.0
 """Seconds that a stopped process stands still: longer than pings are waited for."""
+FEWEST_PROCESSES = 4
 SHARE_OF_KILLS = 0.5
 WAITS_AT_THE_END = 4
 """How many things, one after the other, a client may still wait for when it is asked to end."""
@@ -38,7 +39,7 @@ class Plan:
     deflate: bool
     patience: float = 60.0
     """Seconds for an answer on a busy machine; later it counts as never."""
-    processes: int = 4
+    processes: int = FEWEST_PROCESSES
     seed: int = 0
 
     def command(self, port: int, folder: Path, name: int) -> list[str]:

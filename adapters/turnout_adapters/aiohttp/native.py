@@ -12,6 +12,7 @@ from turnout.errors import InvalidPayloadError, ProtocolError
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.connection import StandardConnection
 from turnout.protocol.driver import CloseReceived, Failed
+from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.receivers import NOT_UTF8
 from turnout_compat.frame_guard import FrameGuard
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from turnout.options import WebSocketOptions
     from turnout.protocol.driver import Event
+    from turnout.protocol.extensions import DeflateParameters
     from turnout.protocol.prepared import PreparedMessage
     from turnout.protocol.transport import Transport
     from turnout_compat.aiohttp_websocket import DetachedWebSocket
@@ -51,10 +53,16 @@ class NativeConnection(StandardConnection):
     """A connection whose frames aiohttp reads and writes."""
 
     def __init__(
-        self, transport: Transport, options: WebSocketOptions, websocket: DetachedWebSocket
+        self,
+        transport: Transport,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        websocket: DetachedWebSocket,
     ) -> None:
         super().__init__(transport, options)
-        self._driver = AiohttpDriver(options, websocket)  # type: ignore[assignment]  # in its place
+        kind = AiohttpDriver if deflate is None else DeflatingDriver
+        driver = kind(options, deflate, websocket)
+        self._driver = driver  # type: ignore[assignment]  # in its place
 
 
 def _close_event(message: Any) -> CloseReceived:
@@ -88,9 +96,14 @@ class AiohttpDriver:
         "_take",
     )
 
-    def __init__(self, options: WebSocketOptions, websocket: DetachedWebSocket) -> None:
+    def __init__(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        websocket: DetachedWebSocket,
+    ) -> None:
         self._found_wrong = websocket.error
-        self._guard = FrameGuard(options)
+        self._guard = FrameGuard(options, deflate)
         self._next_piece = self._guard.next_piece
         self._feed = websocket.feed
         self._read = websocket.read
@@ -174,3 +187,31 @@ class AiohttpDriver:
             payload = status.code.to_bytes(2, "big") + status.reason.encode()
         drive(self._send_frame(payload, WSMsgType.CLOSE))
         return self._take()
+
+
+class DeflatingDriver(AiohttpDriver):
+    """The driver of a connection with permessage-deflate, which aiohttp could not bound.
+
+    Its reader gets messages that are inflated; those that are sent are framed by turnout.
+    """
+
+    __slots__ = ("_encoder",)
+
+    def __init__(
+        self,
+        options: WebSocketOptions,
+        deflate: DeflateParameters | None,
+        websocket: DetachedWebSocket,
+    ) -> None:
+        super().__init__(options, deflate, websocket)
+        self._encoder = FrameEncoder(deflate)
+
+    def encode(self, message: Message) -> bytes:
+        """Return the frame of a message; of one in pieces, nothing before the last of them."""
+        if isinstance(message, (TextMessage, BinaryMessage)) and message.is_whole:
+            return self._encoder.encode(message)
+        return super().encode(message)
+
+    def encode_prepared(self, prepared: PreparedMessage) -> bytes:
+        """Return the frame that many connections get."""
+        return self._encoder.encode_prepared(prepared)

@@ -85,12 +85,11 @@ class AiohttpStrategy(RequestUpgradeStrategy):
 class NativeAiohttpStrategy(AiohttpStrategy):
     """aiohttp's own `WebSocketResponse`, which is `session.native`; it reads and writes frames.
 
-    It has no windows for permessage-deflate that could be bounded, and knows whole messages only.
+    It knows whole messages only. permessage-deflate is turnout's: aiohttp has no windows that could
+    be bounded.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        deflate=False, partial_messages=False, partial_send=False
-    )
+    capabilities: ClassVar[Capabilities] = Capabilities(partial_messages=False, partial_send=False)
 
     async def _connect(
         self, native: web.BaseRequest, transport: asyncio.Transport, upgrade: Upgrade
@@ -100,7 +99,7 @@ class NativeAiohttpStrategy(AiohttpStrategy):
             response, native, transport, upgrade.sub_protocol
         )
         wire = AsyncioTransport(transport, response)
-        return NativeConnection(wire, upgrade.options, websocket)
+        return NativeConnection(wire, upgrade.options, upgrade.deflate, websocket)
 
 
 AiohttpStrategy.variants = {"standard": AiohttpStrategy, "native": NativeAiohttpStrategy}

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
 from turnout.errors import ConnectionClosed
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
+from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout_compat.asgi_frames import FramedConnection, frames_of
 from turnout_compat.daphne_close import daphne_close
 
 if TYPE_CHECKING:
+    from turnout.protocol.prepared import PreparedMessage
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
@@ -27,6 +29,8 @@ __all__ = ["AsgiConnection"]
 
 log = logging.getLogger("turnout.asgi")
 
+FRAME = "turnout.frame"
+"""A frame that turnout has made, where the host compresses nothing."""
 END = "turnout.end"
 """What stands behind the last event that goes out."""
 
@@ -54,6 +58,8 @@ class AsgiConnection(FramedConnection):
         self._send = response.pass_on
         self._close_by_host = daphne_close(response.host_send)
         self._options = upgrade.options
+        self._deflate = upgrade.deflate
+        self._encoder = None if upgrade.deflate is None else FrameEncoder(upgrade.deflate)
         self._handler = upgrade.handler
         self._limits = SizeLimits(upgrade.options, partial=False)
         self._frames: Frames | None = frames_of(self.native)
@@ -72,7 +78,7 @@ class AsgiConnection(FramedConnection):
     def start(self) -> None:
         """Begin to read."""
         if self._frames is not None:
-            self._frames.begin(self._options, self)
+            self._frames.begin(self._options, self._deflate, self)
         self._reader = self._loop.create_task(self._read())
 
     def send(self, message: Message) -> None:
@@ -80,13 +86,19 @@ class AsgiConnection(FramedConnection):
         if isinstance(message, (TextMessage, BinaryMessage)):
             whole = message if message.is_first and message.is_last else self._join(message)
             if whole is not None:
-                kind = "text" if isinstance(whole, TextMessage) else "bytes"
-                self._post({"type": "websocket.send", kind: whole.payload})
+                self._send_whole(whole)
         elif self._frames is not None:
             kind = "ping" if isinstance(message, PingMessage) else "pong"
             self._post({"type": f"turnout.{kind}", "payload": message.payload})
         else:
             self.heard = True  # a ping that cannot be sent proves nothing against the peer
+
+    def send_prepared(self, prepared: PreparedMessage) -> None:
+        """Hand over a message that many connections get, compressed once for all of them."""
+        if self._encoder is None:
+            self.send(prepared.message)
+        else:
+            self._post({"type": FRAME, "payload": self._encoder.encode_prepared(prepared)})
 
     def send_close(self, status: CloseStatus) -> None:
         """Let the host send its close frame; ASGI knows none without a code."""
@@ -146,6 +158,13 @@ class AsgiConnection(FramedConnection):
             return TextMessage("".join(pieces))
         return BinaryMessage(b"".join(pieces))
 
+    def _send_whole(self, message: TextMessage | BinaryMessage) -> None:
+        if self._encoder is not None:
+            self._post({"type": FRAME, "payload": self._encoder.encode(message)})
+        else:
+            kind = "text" if isinstance(message, TextMessage) else "bytes"
+            self._post({"type": "websocket.send", kind: message.payload})
+
     def _post(self, event: Event) -> None:
         if self._lost:
             return
@@ -174,6 +193,8 @@ class AsgiConnection(FramedConnection):
             await self._send(event)
         elif event["type"] == END:
             await self._frames.end()
+        elif event["type"] == FRAME:
+            await self._frames.write(event["payload"])
         elif event["type"] == "turnout.ping":
             await self._frames.ping(event["payload"])
         else:

@@ -38,7 +38,10 @@ class CarefulRequest(WebRequest):  # type: ignore[misc]  # daphne ships no types
             fields = self._fields()
             if self._is_handshake(fields):
                 self.server.handshake_fields = fields
-                self.requestHeaders.removeHeader(b"origin")  # autobahn has a policy of its own
+                # autobahn has a policy of its own for the one, and refuses what it cannot read of
+                # the other.
+                self.requestHeaders.removeHeader(b"origin")
+                self.requestHeaders.removeHeader(b"sec-websocket-extensions")
             else:
                 self.requestHeaders = WithoutUpgrade(dict(self.requestHeaders.getAllRawHeaders()))
         return super().process()

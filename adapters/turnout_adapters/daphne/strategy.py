@@ -44,7 +44,6 @@ class DaphneStrategy(AsgiStrategy):
     name: ClassVar[str] = "daphne"
     distribution: ClassVar[str | None] = "daphne"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        deflate=False,
         partial_messages=False,
         partial_send=False,
         early_bytes=False,

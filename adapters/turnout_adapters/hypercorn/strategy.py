@@ -26,9 +26,7 @@ class HypercornStrategy(AsgiStrategy):
 
     name: ClassVar[str] = "hypercorn"
     distribution: ClassVar[str | None] = "hypercorn"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        deflate=False, partial_messages=False, partial_send=False
-    )
+    capabilities: ClassVar[Capabilities] = Capabilities(partial_messages=False, partial_send=False)
 
     def __init__(self) -> None:
         self.native_settings: dict[str, Any] = {}

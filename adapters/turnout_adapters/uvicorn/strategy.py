@@ -39,7 +39,7 @@ class UvicornStrategy(AsgiStrategy):
     keeps_broken_handshakes: ClassVar[bool] = True
     """Whether uvicorn's HTTP keeps requests that its WebSocket implementation would misjudge."""
     capabilities: ClassVar[Capabilities] = Capabilities(
-        deflate=False, partial_messages=False, partial_send=False, early_bytes=False
+        partial_messages=False, partial_send=False, early_bytes=False
     )
 
     def __init__(self) -> None:
