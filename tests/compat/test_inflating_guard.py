@@ -20,6 +20,7 @@ from turnout.messages import BinaryMessage
 from turnout.options import WebSocketOptions
 from turnout.protocol.driver import Driver, Event, Failed
 from turnout.protocol.extensions import DeflateParameters
+from turnout.testing.deflating import RSV1, TAIL
 from turnout.testing.frames import BINARY, PING, TEXT, encode_frame
 from turnout_compat.asgi_frames import FramedConnection, GuardedInput
 from turnout_compat.frame_guard import FrameGuard
@@ -28,8 +29,6 @@ from turnout_compat.inflating import plain_frame
 LIMITS = WebSocketOptions(max_text_size=300, max_binary_size=200)
 UNLIMITED = WebSocketOptions(max_text_size=None, max_binary_size=None)
 DEFLATE = DeflateParameters(12, 12)
-RSV1 = 4
-TAIL = b"\x00\x00\xff\xff"
 
 
 class Sender:

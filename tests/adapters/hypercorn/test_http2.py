@@ -10,6 +10,7 @@ import pytest
 from tests.adapters.hypercorn.h2_client import H2Client
 
 from turnout.testing.certificates import Certificate
+from turnout.testing.deflating import OFFER, RSV1, deflate, inflate
 from turnout.testing.frames import CLOSE, PING, PONG, TEXT, close_payload, encode_frame
 from turnout.testing.server import StartServer
 
@@ -44,6 +45,16 @@ def test_messages_pings_and_close(client: H2Client) -> None:
     client.send(stream, encode_frame(CLOSE, close_payload(4321, "why")))
     answer = encode_frame(CLOSE, close_payload(4321, "why"), masked=False)
     assert client.read(stream, len(answer)) == answer
+
+
+def test_compressed_messages(client: H2Client) -> None:
+    stream, headers = client.connect("/async/deflate", sec_websocket_extensions=OFFER)
+    assert headers["sec-websocket-extensions"].startswith("permessage-deflate")
+    text = b"again and again " * 20
+    client.send(stream, encode_frame(TEXT, deflate(text), rsv=RSV1))
+    first, length = client.read(stream, 2)
+    assert first == 0xC0 | TEXT
+    assert inflate(client.read(stream, length)) == text
 
 
 def test_streams_side_by_side(client: H2Client) -> None:

@@ -22,9 +22,8 @@ from tornado.websocket import WebSocketHandler
 
 from turnout.testing.certificates import Certificate
 from turnout.testing.deadlines import DEADLINE
+from turnout.testing.deflating import RSV1, TAIL, deflate
 from turnout.testing.frames import BINARY, CLOSE, PING, TEXT, close_payload
-
-TAIL = b"\x00\x00\xff\xff"
 
 
 class Echo(WebSocketHandler):
@@ -106,7 +105,7 @@ def test_close_reason_that_is_not_utf8_gets_no_close_frame(run_app: Any) -> None
 def test_data_that_does_not_inflate_gets_no_close_frame(run_app: Any) -> None:
     client = run_app(bare).connect()
     client.open("/deflating", extensions="permessage-deflate")
-    client.send_frame(BINARY, b"\xff\xff\xff\xff", rsv=4)
+    client.send_frame(BINARY, b"\xff\xff\xff\xff", rsv=RSV1)
     client.expect_end()
 
 
@@ -146,8 +145,8 @@ def test_what_follows_a_final_block_is_lost(run_app: Any) -> None:
     client.open("/deflating", extensions="permessage-deflate")
     compressor = zlib.compressobj(wbits=-15)
     final = compressor.compress(b"first") + compressor.flush()
-    client.send_frame(TEXT, final + b"\x00", rsv=4)
-    client.send_frame(TEXT, _deflate(b"second"), rsv=4)
+    client.send_frame(TEXT, final + b"\x00", rsv=RSV1)
+    client.send_frame(TEXT, deflate(b"second"), rsv=RSV1)
     inflater = zlib.decompressobj(wbits=-15)
     answers = [client.read_message().payload for _ in range(2)]
     texts = [inflater.decompress(one + TAIL) for one in answers if isinstance(one, bytes)]
@@ -159,11 +158,6 @@ def test_windows_are_not_bounded(run_app: Any) -> None:
     offer = "permessage-deflate; client_max_window_bits"
     response = client.open("/deflating", extensions=offer)
     assert "window_bits" not in response.headers["Sec-WebSocket-Extensions"]
-
-
-def _deflate(data: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=-15)
-    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
 
 # What its handshake adds or changes: the 101 is written by turnout

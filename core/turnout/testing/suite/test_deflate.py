@@ -7,19 +7,10 @@ import zlib
 import pytest
 
 from turnout.testing.client import Connect
+from turnout.testing.deflating import OFFER, RSV1, TAIL, deflate, inflate
 from turnout.testing.frames import BINARY, TEXT
 from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
-
-OFFER = "permessage-deflate; client_max_window_bits"
-RSV1 = 4
-TAIL = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1
-
-
-def deflate(data: bytes, window_bits: int = 12) -> bytes:
-    """Compress one message without context (RFC 7692 section 7.2.1)."""
-    compressor = zlib.compressobj(wbits=-window_bits)
-    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
 
 def parameters(answer: str) -> dict[str, str]:
@@ -99,9 +90,7 @@ def test_uncompressed_message(connect: Connect, colour: str) -> None:
     client.send_text("as it is")
     message = client.read_message()
     if message.rsv1:
-        assert isinstance(message.payload, bytes)
-        inflated = zlib.decompressobj(wbits=-15).decompress(message.payload + TAIL)
-        assert inflated == b"as it is"
+        assert inflate(message.payload) == b"as it is"
     else:
         assert message.payload == "as it is"
 
@@ -117,9 +106,7 @@ def test_compressed_fragments(connect: Connect, colour: str) -> None:
     client.send_ping(b"between")
     assert client.read_frame().payload == b"between"
     client.send_frame(0, compressed[10:])
-    payload = client.read_message().payload
-    assert isinstance(payload, bytes)
-    assert zlib.decompressobj(wbits=-15).decompress(payload + TAIL) == data
+    assert inflate(client.read_message().payload) == data
 
 
 @requires("deflate")

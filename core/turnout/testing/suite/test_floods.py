@@ -6,7 +6,6 @@ Bounds on memory are generous, and far below what would be taken if nothing were
 from __future__ import annotations
 
 import json
-import zlib
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from turnout.testing.bystander import check_answered, undisturbed
 from turnout.testing.client import Connect, RawClient
 from turnout.testing.commands import ask, read_json
+from turnout.testing.deflating import OFFER, RSV1, TAIL, deflate, inflate
 from turnout.testing.frames import BINARY, CONTINUATION, PING, PONG, TEXT, encode_frame
 from turnout.testing.marks import both_colours, requires, rule, slow
 from turnout.testing.processes import MemoryWatch, family_of, largest_send_buffer, seconds_of
@@ -24,17 +24,6 @@ MIB = 1024 * 1024
 KEY = b"\0\0\0\0"
 NARROW: dict[str, Any] = {"receive_buffer": 4096, "timeout": 30.0}
 BOUND = 32 * MIB
-OFFER = "permessage-deflate; client_max_window_bits"
-RSV1 = 4
-
-
-TAIL = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1
-
-
-def deflate(data: bytes) -> bytes:
-    """Compress one message within the default window (RFC 7692 section 7.2.1)."""
-    compressor = zlib.compressobj(wbits=-12)
-    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 def make_bomb(mebibytes: int) -> bytes:
@@ -226,7 +215,5 @@ def test_flood_of_deflated_messages(
         client.send_text("sum")
         assert client.read_frame().opcode == PONG
         message = client.read_message()
-        assert isinstance(message.payload, bytes)
-        inflated = zlib.decompressobj(wbits=-15).decompress(message.payload + TAIL)
-        assert json.loads(inflated)["count"] == count
+        assert json.loads(inflate(message.payload))["count"] == count
     assert memory.growth < BOUND
