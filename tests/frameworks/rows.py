@@ -60,9 +60,7 @@ ROWS = [
         "uvicorn --port 0 --ws turnout_adapters.uvicorn:WebSocketProtocol", code=-SIGTERM
     ),
     STARLETTE.run_by("hypercorn --bind 127.0.0.1:0"),
-    STARLETTE.run_by(
-        "daphne -b 127.0.0.1 -p 0", lifespan=False, goodbye=1000
-    ),  # it sends no 1001, and middleware that wraps `send` hides it
+    STARLETTE.run_by("daphne -b 127.0.0.1 -p 0", lifespan=False),
     STARLETTE.run_by(GRANIAN),
     FASTAPI.run_by("uvicorn --port 0", **UVICORN),
     replace(FASTAPI, command="fastapi run --host 127.0.0.1 --port 0 fastapi_app.py", **UVICORN),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
-from turnout.errors import ConnectionClosed
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout_compat.asgi_frames import FramedConnection, frames_of
-from turnout_compat.daphne_close import daphne_close
+from turnout_compat.daphne_close import closing_daphne
 
 if TYPE_CHECKING:
     from turnout.protocol.prepared import PreparedMessage
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from turnout_compat.asgi_frames import Frames
 
 __all__ = ["AsgiConnection"]
-
-log = logging.getLogger("turnout.asgi")
 
 FRAME = "turnout.frame"
 """A frame that turnout has made, where the host compresses nothing."""
@@ -56,7 +52,6 @@ class AsgiConnection(FramedConnection):
         self.remote_address = request.remote_address
         self._receive = request.receiver.receive
         self._send = response.pass_on
-        self._close_by_host = daphne_close(response.host_send)
         self._options = upgrade.options
         self._deflate = upgrade.deflate
         self._encoder = None if upgrade.deflate is None else FrameEncoder(upgrade.deflate)
@@ -207,23 +202,9 @@ class AsgiConnection(FramedConnection):
             reader.cancel()
             await asyncio.wait([reader])
         async with self._strategy.closing(self._request):
-            await self._send_close(event)
+            await self._send(closing_daphne(event))
         if not self._lost:
             self._reader = self._loop.create_task(self._read())
-
-    async def _send_close(self, event: Event) -> None:
-        if self._close_by_host is not None:
-            self._close_by_host(event["code"], event["reason"].encode())
-            return
-        try:
-            await self._send(event)
-        except ConnectionClosed:
-            raise
-        except Exception:  # daphne behind middleware leaves a server's codes to itself: see there
-            log.warning(
-                "the server does not close with %s; it is to close with 1000", event["code"]
-            )
-            await self._send({"type": "websocket.close"})
 
     def _fail_writing(self, error: Exception) -> None:
         """Note that the host takes nothing any more: by itself, or because the client has gone."""

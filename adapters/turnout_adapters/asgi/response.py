@@ -36,7 +36,7 @@ class AsgiResponse(ServerHttpResponse):
     def __init__(self, scope: Scope, receiver: Receiver, send: Send) -> None:
         super().__init__()
         self._receiver = receiver
-        self.host_send: Send = send
+        self._host_send: Send = send
         self._is_websocket = scope["type"] == "websocket"
         self._can_deny = DENIAL in (scope.get("extensions") or {})
         self._is_last = self._is_websocket and _ends_behind_a_denial(scope)
@@ -104,7 +104,7 @@ class AsgiResponse(ServerHttpResponse):
 
     def forget(self) -> None:
         """Refer to nothing of the host's, which may keep a connection open for that."""
-        self.host_send = _send_nothing
+        self._host_send = _send_nothing
 
     def _fields(self, headers: HeadersLike) -> Headers:
         fields = self.headers.copy()
@@ -137,7 +137,7 @@ class AsgiResponse(ServerHttpResponse):
     async def pass_on(self, event: Event) -> None:
         """Hand an event to the host; raise `ConnectionClosed` when it says that nobody is there."""
         try:
-            await self.host_send(event)
+            await self._host_send(event)
         except OSError as error:  # what ASGI 2.4 lets a host raise once the client has gone
             self._receiver.gone = True
             raise ConnectionClosed(NO_CLOSE_FRAME) from error
