@@ -18,7 +18,6 @@ from turnout import (
     WebSocketHandler,
     WebSocketHandlerRegistry,
     WebSocketSession,
-    plugins,
 )
 from turnout.testing.deadlines import DEADLINE
 from turnout.testing.frames import TEXT
@@ -290,14 +289,15 @@ def test_settings_of_a_server_are_the_host_s() -> None:
         mount(web.Application(), echoing(), strategy=strategy)
 
 
-def test_option_that_a_variant_cannot_honour() -> None:
-    from turnout import Deflate, UnsupportedOptionError, WebSocketOptions
+def test_option_that_a_strategy_cannot_honour() -> None:
+    from turnout import Capabilities, Deflate, UnsupportedOptionError, WebSocketOptions
+
+    class WithoutDeflate(AiohttpStrategy):
+        capabilities = Capabilities(deflate=False)
 
     registry = WebSocketHandlerRegistry(options=WebSocketOptions(compression=Deflate()))
-    native = plugins.create("aiohttp", "native")
-    assert isinstance(native, AiohttpStrategy)
     with pytest.raises(UnsupportedOptionError, match="compression"):
-        mount(web.Application(), registry, strategy=native)
+        mount(web.Application(), registry, strategy=WithoutDeflate())
     mount(web.Application(), registry)
 
 
