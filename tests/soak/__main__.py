@@ -89,6 +89,7 @@ def soak(engine: str, strategy: str | None, options: argparse.Namespace) -> Soak
         messages=options.messages,
         paths=SHAPES,
         deflate=chosen.capabilities.deflate,
+        violation_codes=chosen.capabilities.violation_codes,
         seed=options.seed,
         processes=max(FEWEST_PROCESSES, connections // CLIENTS_OF_A_PROCESS),
     )

@@ -18,6 +18,8 @@ from tests.soak.conversation import COMMANDS, LARGEST
 from tests.soak.record import Ends, Slots
 from tests.soak.soaking_client import NotOpened, SoakingClient
 
+from turnout.close import NO_STATUS_CODE
+
 __all__ = ["Arguments", "main"]
 
 IN_FLIGHT = 8
@@ -42,6 +44,7 @@ class Arguments(argparse.Namespace):
     paths: list[str]
     patience: float
     deflate: bool
+    violation_codes: bool
     seed: int
 
 
@@ -182,7 +185,8 @@ class Slot:
         if client.is_open:
             client.send_unmasked()
         await client.over()
-        return self._expect_close(client, {1002} | EXPECTED_CODES)
+        code = 1002 if self._arguments.violation_codes else NO_STATUS_CODE.code
+        return self._expect_close(client, {code} | EXPECTED_CODES)
 
     def _expect_close(self, client: SoakingClient, codes: set[int]) -> str | None:
         if client.close_code is None and client.was_reset:
@@ -252,7 +256,8 @@ def main() -> None:
     for name in ("rate", "patience"):
         parser.add_argument(f"--{name}", type=float, required=True)
     parser.add_argument("--paths", nargs="+", required=True)
-    parser.add_argument("--deflate", action="store_true")
+    for name in ("deflate", "violation-codes"):
+        parser.add_argument(f"--{name}", action="store_true")
     arguments = parser.parse_args(namespace=Arguments())
     asyncio.run(Crowd(arguments).run())
 

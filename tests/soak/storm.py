@@ -37,6 +37,8 @@ class Plan:
     messages: int
     paths: tuple[str, ...]
     deflate: bool
+    violation_codes: bool = True
+    """Whether the server says 1002 where a client breaks the protocol."""
     patience: float = 60.0
     """Seconds for an answer on a busy machine; later it counts as never."""
     processes: int = FEWEST_PROCESSES
@@ -55,7 +57,8 @@ class Plan:
             "seed": self.seed,
         }
         flags = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-        more = ["--deflate"] if self.deflate else []
+        able = {"--deflate": self.deflate, "--violation-codes": self.violation_codes}
+        more = [flag for flag, is_able in able.items() if is_able]
         return [sys.executable, "-m", "tests.soak.clients", *flags, *more, "--paths", *self.paths]
 
 

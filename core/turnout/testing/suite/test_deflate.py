@@ -8,9 +8,12 @@ import pytest
 
 from turnout.testing.client import Connect
 from turnout.testing.deflating import OFFER, RSV1, TAIL, deflate, inflate
-from turnout.testing.frames import BINARY, TEXT
+from turnout.testing.frames import BINARY, CLOSE, TEXT, close_payload, encode_frame
 from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
+from turnout.testing.server import Server
+
+NOTE = encode_frame(TEXT, deflate(b'{"do": "note"}'), rsv=RSV1)
 
 
 def parameters(answer: str) -> dict[str, str]:
@@ -107,6 +110,35 @@ def test_compressed_fragments(connect: Connect, colour: str) -> None:
     assert client.read_frame().payload == b"between"
     client.send_frame(0, compressed[10:])
     assert inflate(client.read_message().payload) == data
+
+
+@requires("deflate")
+@both_colours
+@rule(Row.DEFLATE, "compressed messages and a close frame in one segment: all handled, in order")
+def test_compressed_messages_before_a_close(
+    server: Server, connect: Connect, colour: str, token: str
+) -> None:
+    client = connect(f"/{colour}/deflate/rooms/one?token={token}", extensions=OFFER)
+    client.stream.write(NOTE * 20 + encode_frame(CLOSE, close_payload(4000, "done")))
+    opcodes = [client.read_data_frame().opcode]
+    while opcodes[-1] != CLOSE:
+        opcodes.append(client.read_data_frame().opcode)
+    client.expect_end()
+    assert server.events.wait_for(token, "ended")[0]["code"] == 4000
+    assert len(server.events.of(token, "noted")) == 20
+
+
+@requires("deflate", "close_details")
+@both_colours
+@rule(Row.DEFLATE, "a compressed message whole before the peer's end is handled, a torn one is not")
+def test_end_within_a_compressed_message(
+    server: Server, connect: Connect, colour: str, token: str
+) -> None:
+    client = connect(f"/{colour}/deflate/rooms/one?token={token}", extensions=OFFER)
+    client.stream.write(NOTE + NOTE[:-1])
+    client.stream.shut_down_writing()
+    assert server.events.wait_for(token, "ended")[0]["code"] == 1006
+    assert len(server.events.of(token, "noted")) == 1
 
 
 @requires("deflate")
