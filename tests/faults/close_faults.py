@@ -53,6 +53,7 @@ def second_close_frame() -> None:
 @fault(
     Row.CLOSE,
     "test_after_handshake",
+    "test_compressed_messages_before_a_close",
     "test_binary",
     "test_byte_by_byte",
     "test_checks_come_before_interceptors",
@@ -128,6 +129,7 @@ def close_without_a_deadline() -> None:
 @fault(
     Row.CLOSE,
     "test_closed_in_the_segment_that_tells_to_close",
+    "test_compressed_messages_before_a_close",
     "test_data_around_the_close_of_the_peer",
 )
 def messages_lost_at_the_close() -> None:
@@ -161,9 +163,8 @@ def messages_handled_while_closing() -> None:
 
 @fault(
     Row.CLOSE,
-    "test_byte_by_byte",
     "test_close_byte_by_byte",
-    "test_every_kind_of_frame_byte_by_byte",
+    may_fail=("test_byte_by_byte", "test_every_kind_of_frame_byte_by_byte"),
 )
 def control_frames_in_one_piece() -> None:
     def last_part_only(feed: Any) -> Any:
@@ -191,6 +192,7 @@ def reasons_of_one_line() -> None:
 @fault(
     Row.VANISHED,
     "test_byte_by_byte",
+    "test_compressed_messages_before_a_close",
     "test_close_between_pieces",
     "test_close_by_the_peer_with_unsent_data",
     "test_close_byte_by_byte",
@@ -251,6 +253,7 @@ def loss_overwrites_the_status() -> None:
 @fault(
     Row.VANISHED,
     "(end of the server that all tests share)",
+    "test_end_within_a_compressed_message",
     "test_end_behind_the_request",
     "test_end_while_the_server_sends",
     "test_end_within_a_message",
@@ -285,6 +288,7 @@ def half_open_until_all_is_written() -> None:
     "test_resets_while_shaking_hands",
     "test_send_to_a_vanished_peer",
     "test_vanished_peer",
+    may_fail=("test_gone_before_the_request_is_read",),
 )
 def resets_unheard() -> None:
     def deaf(lost: Any) -> Any:

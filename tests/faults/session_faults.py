@@ -106,6 +106,7 @@ def sessions_begin_while_draining() -> None:
 @fault(
     Row.VANISHED,
     "test_vanished_peer",
+    "test_end_within_a_compressed_message",
     "test_iteration_ends",
     "test_send_to_a_vanished_peer",
     "test_half_a_close_frame",
@@ -126,6 +127,7 @@ def vanishing_is_1000() -> None:
     "test_reset_behind_the_close",
     "test_end_behind_the_request",
     "test_failure_after_the_close",
+    may_fail=("test_end_behind_the_close", "test_gone_before_the_last_words_are_read"),
 )
 def closed_twice() -> None:
     def twice(tell: Any) -> Any:

@@ -86,7 +86,8 @@ def fault_of(item: pytest.Item) -> list[str]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault(runs: dict[str, Future[Outcome]], name: str) -> None:
     failed, output = runs[name].result()
-    assert failed == FAULTS[name].fails, output[-3000:]
+    fault = FAULTS[name]
+    assert failed - fault.may_fail == fault.fails, output[-3000:]
 
 
 def test_every_row_has_a_fault() -> None:
