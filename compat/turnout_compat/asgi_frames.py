@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from turnout_compat.frame_guard import ControlFrame
 
 __all__ = [
+    "FRAME",
     "FramedConnection",
     "Frames",
     "GuardedInput",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 EXTENSION: Final = "turnout.frames"
+FRAME: Final = "turnout.frame"
+"""The event that has a frame for its `payload`, which turnout has made."""
 Event: TypeAlias = "dict[str, Any]"
 
 
@@ -69,7 +72,7 @@ class Frames(ABC):
         """Write what the connection sends, if the host need not wait for that; tell whether it was.
 
         The events are those of the application, and `turnout.ping`, `turnout.pong` and
-        `turnout.frame`, each with its `payload`, the last with the bytes of a frame. In a task of
+        `FRAME`, each with its `payload`, the last with the bytes of a frame. In a task of
         its own each comes turns of the loop later, and a turn may be long: a close frame could come
         behind `close_timeout`.
         """
@@ -129,11 +132,11 @@ class GuardedInput:
         paced: bool = False,
     ) -> None:
         self._paced = paced
+        self._waits = False
         self._keeps_close = keeps_close
         self._keeps_pings = keeps_pings
         self._keeps_pongs = keeps_pongs
         self._checks_text = checks_text
-        self.has_more = False
         self.writing_paused = False
         self.failed = False
         self.closed = False
@@ -147,6 +150,11 @@ class GuardedInput:
     def early_size(self) -> int:
         """How much waits for `begin`."""
         return len(self._early)
+
+    @property
+    def waits(self) -> bool:
+        """True until `more` is called behind a message, if there was one."""
+        return self._waits and not (self.failed or self.closed)
 
     @property
     def has_late_ping(self) -> bool:
@@ -174,18 +182,22 @@ class GuardedInput:
         if self.failed or self.closed:
             return
         self._guard.receive_data(data)
-        if not self.has_more:
+        if not self._waits:
             yield from self._read(self._guard)
 
     def more(self) -> Iterator[bytes | Event]:
         """Yield what waited behind a message; to be called when the application has taken that."""
-        self.has_more = False
+        self._waits = False
         if self._guard is not None and not (self.failed or self.closed):
             yield from self._read(self._guard)
 
+    def wait_no_more(self) -> None:
+        """Let nothing wait from now on; `more` is to be called once more if something does."""
+        self._paced = False
+
     def _read(self, guard: FrameGuard) -> Iterator[bytes | Event]:
         try:
-            while not self.has_more and (piece := guard.next_piece()) is not None:
+            while not self._waits and (piece := guard.next_piece()) is not None:
                 control = guard.take_control()
                 if isinstance(control, CloseStatus) and self._keeps_close:
                     self.closed = True
@@ -194,7 +206,7 @@ class GuardedInput:
                     return
                 ends_message = piece[1] and control is None
                 self.messages += ends_message
-                self.has_more = self._paced and ends_message
+                self._waits = self._paced and ends_message
                 yield from self._pass_on(piece[0], control)
                 if self._late_ping is not None and not self.writing_paused:
                     yield self.resume()

@@ -30,7 +30,7 @@ def closing_daphne(event: Mapping[str, Any]) -> dict[str, Any]:
 def _teach(protocol: Any) -> None:
     """Let the WebSockets of a class of daphne's close as `closing_daphne` says, if they do not."""
     taught = protocol.handle_reply
-    if hasattr(taught, "__wrapped__"):
+    if getattr(taught, "knows_statuses", False):
         return
 
     def handle_reply(self: Any, message: Any) -> None:
@@ -40,5 +40,5 @@ def _teach(protocol: Any) -> None:
         else:
             self.sendCloseFrame(*status)
 
-    handle_reply.__wrapped__ = taught  # type: ignore[attr-defined]  # as functools.wraps has it
+    handle_reply.knows_statuses = True  # type: ignore[attr-defined]  # for the next time
     protocol.handle_reply = handle_reply

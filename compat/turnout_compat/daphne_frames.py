@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from zope.interface import implementer
 
-from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host
+from turnout_compat.asgi_frames import FRAME, Event, Frames, GuardedInput, found_by_host
 
 if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
@@ -133,7 +133,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
     def readConnectionLost(self) -> None:  # noqa: N802  # Twisted's name
         """Keep our direction open where a close frame is still owed."""
         self._input_ended = True
-        if not self._input.has_more:  # else it is not known yet what the peer has said last
+        if not self._input.waits:  # else it is not known yet what the peer has said last
             self._end_input()
 
     def _end_input(self) -> None:
@@ -224,7 +224,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
             self.sendPing(event["payload"])
         elif event["type"] == "turnout.pong":
             self.sendPong(event["payload"])
-        elif event["type"] == "turnout.frame":
+        elif event["type"] == FRAME:
             self.write_frame(event["payload"])
         elif event["type"] in {"websocket.send", "websocket.close"}:
             self.handle_reply(event)
@@ -267,10 +267,10 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     def _receive_more(self) -> None:
         """Take what waited until the application had taken what came before."""
-        if self._input.has_more:
+        if self._input.waits:
             self._input.writing_paused = self.flow.paused
             self._take(self._input.more())
-            if self._input_ended and not self._input.has_more:
+            if self._input_ended and not self._input.waits:
                 self._end_input()
 
     def _take(self, input_: Iterator[bytes | Event]) -> None:

@@ -18,7 +18,14 @@ from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError
 
-from turnout_compat.asgi_frames import Event, Frames, GuardedInput, found_by_host, offer_frames
+from turnout_compat.asgi_frames import (
+    FRAME,
+    Event,
+    Frames,
+    GuardedInput,
+    found_by_host,
+    offer_frames,
+)
 from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
@@ -44,8 +51,6 @@ FRAMES: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "turnout.pong": lambda event: Pong(event["payload"]),
 }
 """What wsproto makes of the events that are frames."""
-OURS = "turnout.frame"
-WRITTEN = FRAMES.keys() | {OURS}
 
 
 class HypercornFrames(Frames):
@@ -157,13 +162,15 @@ class GuardedStream(WSStream):
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Do what `app_send` would, where it would not wait."""
         kind = event["type"]
-        if kind not in WRITTEN or not (self._closed_by_peer or self._takes_more()):
+        if kind != FRAME and kind not in FRAMES:
+            return False
+        if not (self._closed_by_peer or self._takes_more()):
             return False
         if self._closed_by_peer:
             return True  # its close frame is answered, and nothing goes behind that
         if kind == "websocket.close":
             self.state = ASGIWebsocketState.CLOSED
-        if kind == OURS:
+        if kind == FRAME:
             self._writer().write(event["payload"])
         else:
             self._write(FRAMES[kind](event))
@@ -188,7 +195,8 @@ class GuardedStream(WSStream):
 
     async def write(self, frame: bytes) -> None:
         """Send a frame as it is; none goes behind a close frame."""
-        if self.state is ASGIWebsocketState.CONNECTED and not self._closed_by_peer:
+        is_open = self.state is ASGIWebsocketState.CONNECTED and not self._closed_by_peer
+        if is_open and not self.closed:
             await self.send(Data(stream_id=self.stream_id, data=frame))
 
     async def send_event(self, event: Any) -> None:

@@ -69,11 +69,15 @@ class _Guarded(GuardedStream):
         await self.writable.wait()  # what follows does not suspend
         with self._meant_as("own close"):
             await super().send(message)  # type: ignore[misc]  # as above
+        # uvicorn passes no message on any more, so none would be taken that others wait for.
+        self._input.wait_no_more()
+        if self._input.waits:
+            self._receive_more()
 
     async def receive(self) -> Any:
         """Return the next event; the peer may send more when all are taken."""
         event = await super().receive()  # type: ignore[misc]  # as above
-        if self._input.has_more and self.queue.empty():
+        if self._input.waits and self.queue.empty():
             self._receive_more()
         return event
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedLegacyProtocol"]
 
+UNLIMITED = 1 << 62
+
 
 class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
     """uvicorn's protocol over the legacy server of websockets, with a guard in front."""
@@ -40,6 +42,8 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # One with a limit would let the transport read on, whoever else holds the peer back.
+        self.reader = asyncio.StreamReader(limit=UNLIMITED, loop=self.loop)
         self._begun = False
         self._held = False
         self._delivered = 0
@@ -128,7 +132,7 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
         if self._held and not self._is_behind:
             self._held = False
             self.transport.resume_reading()
-        if self._input.has_more and not self._is_behind:
+        if self._input.waits and not self._is_behind and self.state is not State.CLOSED:
             self._receive_more()
             self._hold_back()
         return event

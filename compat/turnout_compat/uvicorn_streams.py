@@ -146,7 +146,7 @@ class GuardedStream:
 
     def _end_input(self) -> None:
         """Cut the connection if the peer has, unless it is owed a close frame."""
-        if not self._input_ended or self._input.early_size or self._input.has_more:
+        if not self._input_ended or self._input.early_size or self._input.waits:
             return  # in the latter two it is not known yet what the peer has said last
         if not (self._closed_by_peer or self._input.closed or self._input.failed):
             self.transport.abort()

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from tests.adapters.asgi_host import Host
+
+from turnout import ConfigurationError, WebSocketHandlerRegistry
+from turnout_adapters.asgi import AsgiStrategy, mount
 
 SOURCE = """
 import os
@@ -152,3 +156,13 @@ def test_end_of_the_server(request: pytest.FixtureRequest, tmp_path: Path) -> No
             assert client.read_close().code == getattr(request.module, "ENDS", 1001)
         host.process.wait(20)
         host.wait_for("closed")
+
+
+def check_not_mounted(strategy: AsgiStrategy) -> None:
+    """Check that a strategy which promises what its own server does is for no other."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("nothing is served")
+
+    with pytest.raises(ConfigurationError, match=type(strategy).__name__):
+        mount(application, WebSocketHandlerRegistry(), strategy)

@@ -190,11 +190,30 @@ def test_host_gets_one_inflated_message_at_a_time() -> None:
     first, second = (plain_frame(BinaryMessage(data)) for data in (b"first", b"second"))
     data = sender.whole(BINARY, b"first") + sender.whole(BINARY, b"second")
     assert list(made.receive(data[:-1])) == [first]
-    assert made.has_more
+    assert made.waits
     assert list(made.receive(data[-1:])) == []
     assert list(made.more()) == [second]
     assert list(made.more()) == []
-    assert not made.has_more
+    assert not made.waits
+
+
+def test_nothing_waits_behind_a_violation() -> None:
+    made = paced_input(DEFLATE)
+    data = Sender().whole(BINARY, b"first") + encode_frame(0x3)
+    assert list(made.receive(data)) == [plain_frame(BinaryMessage(b"first"))]
+    [failed] = made.more()
+    assert isinstance(failed, dict)
+    assert failed["type"] == "turnout.failed"
+    assert not made.waits
+
+
+def test_host_that_passes_no_messages_on_any_more_gets_all_at_once() -> None:
+    sender, made = Sender(), paced_input(DEFLATE)
+    list(made.receive(sender.whole(BINARY, b"first")))
+    made.wait_no_more()
+    assert list(made.more()) == []
+    frame = encode_frame(BINARY, b"plain")
+    assert list(made.receive(frame + frame)) == [frame, frame]
 
 
 def test_late_ping_passes_between_the_frames_of_a_compressed_message() -> None:
@@ -209,4 +228,4 @@ def test_late_ping_passes_between_the_frames_of_a_compressed_message() -> None:
 def test_nothing_waits_where_nothing_is_compressed() -> None:
     made, frame = paced_input(None), encode_frame(BINARY, b"plain")
     assert list(made.receive(frame + frame)) == [frame, frame]
-    assert not made.has_more
+    assert not made.waits

@@ -167,6 +167,8 @@ class AiohttpDriver:
         return self._take()
 
     def _encode_piece(self, message: TextMessage | BinaryMessage) -> bytes:
+        if isinstance(message, TextMessage):
+            message.payload.encode()  # raises for what has no UTF-8 before anything is kept
         self._pieces.append(message.payload)
         if not message.is_last:
             return b""

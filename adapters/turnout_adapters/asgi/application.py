@@ -128,6 +128,13 @@ def mount(
     arrive is the host's matter: `handshake_timeout` is refused when it was set. With `http_only`,
     for an application that raises for anything but plain HTTP, such as Django's, turnout answers
     the lifespan, and 404 to WebSockets that are nobody's.
+
+    Raises `ConfigurationError` for a strategy that can do what it says on its own server only.
     """
     registry.options.check_mounted()
+    if strategy is not None and strategy.needs_own_server:
+        raise ConfigurationError(
+            f"{type(strategy).__name__} is for `serve` and the server that it starts: leave it out"
+            " here, and turnout does what can be done on the host"
+        )
     return AsgiApplication(registry, strategy, app, http_only=http_only)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
+from turnout.errors import ConnectionClosed
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.limits import SizeLimits, too_big
-from turnout_compat.asgi_frames import FramedConnection, frames_of
+from turnout_compat.asgi_frames import FRAME, FramedConnection, frames_of
 from turnout_compat.daphne_close import closing_daphne
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsgiConnection"]
 
-FRAME = "turnout.frame"
-"""A frame that turnout has made, where the host compresses nothing."""
+log = logging.getLogger("turnout.asgi")
+
 END = "turnout.end"
 """What stands behind the last event that goes out."""
 
@@ -77,8 +79,13 @@ class AsgiConnection(FramedConnection):
         self._reader = self._loop.create_task(self._read())
 
     def send(self, message: Message) -> None:
-        """Hand over one message; of one in pieces, nothing before the last of them."""
+        """Hand over one message; of one in pieces, nothing before the last of them.
+
+        Raises `UnicodeEncodeError` for text with a lone surrogate; then nothing has changed.
+        """
         if isinstance(message, (TextMessage, BinaryMessage)):
+            if isinstance(message, TextMessage) and not message.payload.isascii():
+                message.payload.encode()
             whole = message if message.is_first and message.is_last else self._join(message)
             if whole is not None:
                 self._send_whole(whole)
@@ -202,9 +209,20 @@ class AsgiConnection(FramedConnection):
             reader.cancel()
             await asyncio.wait([reader])
         async with self._strategy.closing(self._request):
-            await self._send(closing_daphne(event))
+            await self._send_close(event)
         if not self._lost:
             self._reader = self._loop.create_task(self._read())
+
+    async def _send_close(self, event: Event) -> None:
+        try:
+            await self._send(closing_daphne(event))
+        except ConnectionClosed:
+            raise
+        except Exception:  # a subclass of daphne's WebSocket may leave a server's codes to itself
+            log.warning(
+                "the server does not close with %s; it is to close with 1000", event["code"]
+            )
+            await self._send({"type": "websocket.close"})
 
     def _fail_writing(self, error: Exception) -> None:
         """Note that the host takes nothing any more: by itself, or because the client has gone."""

@@ -47,6 +47,9 @@ class AsgiStrategy(RequestUpgradeStrategy):
         unsupported_options=frozenset({"ping_interval", "ping_timeout"}),
     )
 
+    needs_own_server: ClassVar[bool] = False
+    """True where its capabilities are those of its own server, which has `Frames`."""
+
     async def upgrade(
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
     ) -> None:

@@ -43,6 +43,7 @@ class DaphneStrategy(AsgiStrategy):
 
     name: ClassVar[str] = "daphne"
     distribution: ClassVar[str | None] = "daphne"
+    needs_own_server: ClassVar[bool] = True
     capabilities: ClassVar[Capabilities] = Capabilities(
         partial_messages=False,
         partial_send=False,

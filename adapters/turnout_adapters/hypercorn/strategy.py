@@ -26,6 +26,7 @@ class HypercornStrategy(AsgiStrategy):
 
     name: ClassVar[str] = "hypercorn"
     distribution: ClassVar[str | None] = "hypercorn"
+    needs_own_server: ClassVar[bool] = True
     capabilities: ClassVar[Capabilities] = Capabilities(partial_messages=False, partial_send=False)
 
     def __init__(self) -> None:

@@ -38,6 +38,7 @@ class UvicornStrategy(AsgiStrategy):
     """What uvicorn calls `ws`: a name of its own, or where a protocol class is imported from."""
     keeps_broken_handshakes: ClassVar[bool] = True
     """Whether uvicorn's HTTP keeps requests that its WebSocket implementation would misjudge."""
+    needs_own_server: ClassVar[bool] = True
     capabilities: ClassVar[Capabilities] = Capabilities(
         partial_messages=False, partial_send=False, early_bytes=False
     )
@@ -66,6 +67,7 @@ class UvicornStandardStrategy(UvicornStrategy):
     uvicorn drops frames that come together with the request.
     """
 
+    needs_own_server: ClassVar[bool] = False
     capabilities: ClassVar[Capabilities] = Capabilities(early_bytes=False)
     websocket_implementation: ClassVar[str] = "turnout_adapters.uvicorn:WebSocketProtocol"
     keeps_broken_handshakes: ClassVar[bool] = False

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from tests.adapters.asgi_host import Host
 from tests.adapters.asgi_mounted import *  # noqa: F403  # the tests are the same for each server
-from tests.adapters.asgi_mounted import SOURCE
+from tests.adapters.asgi_mounted import SOURCE, check_not_mounted
+
+from turnout_adapters.hypercorn import HypercornStrategy
 
 HOST = "hypercorn"
 TOLD = 1006
@@ -22,3 +24,7 @@ def test_end_is_not_put_off_by_sessions(tmp_path: Path) -> None:
             assert client.read_close().code == 1001
         host.process.wait(20)
         host.wait_for("closed 1001")
+
+
+def test_strategy_that_needs_its_own_server_is_refused() -> None:
+    check_not_mounted(HypercornStrategy())

@@ -7,12 +7,14 @@ import zlib
 import pytest
 
 from turnout.testing.client import Connect
+from turnout.testing.commands import command
 from turnout.testing.deflating import OFFER, RSV1, TAIL, deflate, inflate
 from turnout.testing.frames import BINARY, CLOSE, TEXT, close_payload, encode_frame
 from turnout.testing.marks import both_colours, requires, rule
 from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
+WITHIN_CLOSE_TIMEOUT = 5.0
 NOTE = encode_frame(TEXT, deflate(b'{"do": "note"}'), rsv=RSV1)
 
 
@@ -126,6 +128,22 @@ def test_compressed_messages_before_a_close(
     client.expect_end()
     assert server.events.wait_for(token, "ended")[0]["code"] == 4000
     assert len(server.events.of(token, "noted")) == 20
+
+
+@requires("deflate")
+@both_colours
+@rule(Row.DEFLATE, "messages that cross this side's close do not stand before the peer's answer")
+def test_compressed_messages_across_a_close(
+    server: Server, connect: Connect, colour: str, token: str
+) -> None:
+    target = f"/{colour}/deflate/rooms/one?token={token}"
+    client = connect(target, extensions=OFFER, settings={"timeout": WITHIN_CLOSE_TIMEOUT})
+    command(client, "close beside")
+    assert client.read_close() == (4001, "beside")
+    client.stream.write(NOTE * 3 + encode_frame(CLOSE, close_payload(4001)))
+    client.expect_end()
+    assert server.events.wait_for(token, "ended")[0]["code"] == 4001
+    assert not server.events.of(token, "noted")
 
 
 @requires("deflate", "close_details")

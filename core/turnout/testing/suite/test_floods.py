@@ -6,6 +6,7 @@ Bounds on memory are generous, and far below what would be taken if nothing were
 from __future__ import annotations
 
 import json
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ MIB = 1024 * 1024
 KEY = b"\0\0\0\0"
 NARROW: dict[str, Any] = {"receive_buffer": 4096, "timeout": 30.0}
 BOUND = 32 * MIB
+SECONDS_OF_FLOOD = 2.0
 
 
 def make_bomb(mebibytes: int) -> bytes:
@@ -193,6 +195,24 @@ def test_deflate_bomb(server: Server, connect: Connect, colour: str, fragments: 
                 rsv=RSV1 if is_first else 0,
             )
         client.expect_failure(1009)
+    assert memory.growth < BOUND
+
+
+@slow
+@requires("deflate")
+@both_colours
+@rule(Row.HOSTILE, "a flood of deflated messages comes in as its handler takes them, no faster")
+def test_flood_of_deflated_messages_that_are_taken(
+    server: Server, connect: Connect, colour: str, token: str
+) -> None:
+    frames = encode_frame(BINARY, deflate(bytes(100_000)), rsv=RSV1) * 2000
+    ask(connect("/async/act"), "open gate", token=token)
+    with undisturbed(connect), MemoryWatch(server.process.pid) as memory:
+        client = connect(f"/{colour}/deflate/gated?token={token}", extensions=OFFER)
+        server.events.wait_for(token, "waiting")
+        end, sent = monotonic() + SECONDS_OF_FLOOD, 0
+        while monotonic() < end:
+            sent += client.stream.write_some(frames[sent % len(frames) :], timeout=0.3)
     assert memory.growth < BOUND
 
 
