@@ -171,7 +171,9 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
             super().onMessage(payload, isBinary)
 
     def _fail_connection(self, code: int = 1001, reason: str = "") -> None:
-        """Tell what autobahn has found, and leave the close frame to the session."""
+        """Tell what autobahn has found, once, and leave the close frame to the session."""
+        if self._input.failed:
+            return
         self._input.failed = True
         self._tell({"type": "turnout.failed", "error": found_by_host(code, reason)})
 

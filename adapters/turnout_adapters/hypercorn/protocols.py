@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import hypercorn.protocol
 import hypercorn.protocol.h2
 import hypercorn.protocol.h11
+from hypercorn.events import Closed
 from hypercorn.protocol.events import Request
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 
 from turnout_adapters.asgi.handshake import is_handshake
+from turnout_compat.hypercorn_buffers import BoundedBuffer
 from turnout_compat.hypercorn_frames import GuardedStream
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def guarded_protocols(registry: WebSocketHandlerRegistry) -> Iterator[None]:
         (hypercorn.protocol, "H2Protocol", _GuardedH2),
         (hypercorn.protocol.h11, "WSStream", GuardedStream),
         (hypercorn.protocol.h2, "WSStream", _stream_of_connect),
+        (hypercorn.protocol.h2, "StreamBuffer", BoundedBuffer),
     ]
     with contextlib.ExitStack() as changed:
         for module, name, ours in names:
@@ -108,6 +111,13 @@ class _GuardedH11(H11Protocol):
 class _GuardedH2(H2Protocol):
     asked_for: bytes | None = None
     """The `:protocol` of the request whose stream is being made."""
+
+    async def handle(self, event: Any) -> None:
+        """Take an event of the connection; at its end, nobody waits to write any more."""
+        await super().handle(event)
+        if isinstance(event, Closed):
+            for buffer in self.stream_buffers.values():
+                await buffer.close()
 
     async def _create_stream(self, request: Any) -> None:
         self.asked_for = dict(request.headers).get(b":protocol")

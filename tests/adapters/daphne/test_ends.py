@@ -51,3 +51,14 @@ def test_refusal_over_tls_ends_the_connection(
         assert answer.status == 403
         client.expect_end()
     server.stop().check()
+
+
+def test_text_that_is_wrong_in_two_places(connect: Connect) -> None:
+    """autobahn finds both, and the end is one: the peer may send on until it has read the code."""
+    client = connect("/async/echo")
+    client.send_frame(TEXT, b"\xff\xff")
+    assert client.read_close().code == 1007
+    for _ in range(3):
+        client.stream.write(bytes(1000))
+        client.stream.has_data(timeout=0.1)
+    client.expect_end()

@@ -14,6 +14,11 @@ from turnout.testing.deflating import OFFER, RSV1, deflate, inflate
 from turnout.testing.frames import CLOSE, PING, PONG, TEXT, close_payload, encode_frame
 from turnout.testing.server import StartServer
 
+WINDOW = 65535
+"""How much a client takes that says nothing of it (RFC 9113 section 6.9.2)."""
+WITHIN_CLOSE_TIMEOUT = 5.0
+"""Seconds in which a server ends that has nobody to wait for."""
+
 
 @pytest.fixture(params=["prior knowledge", "ALPN"])
 def client(
@@ -55,6 +60,27 @@ def test_compressed_messages(client: H2Client) -> None:
     first, length = client.read(stream, 2)
     assert first == 0xC0 | TEXT
     assert inflate(client.read(stream, length)) == text
+
+
+@pytest.mark.parametrize("path", ["/async/flood", "/plain/flood"])
+def test_client_that_reads_nothing(start_server: StartServer, token: str, path: str) -> None:
+    server = start_server()
+    client = H2Client(server.address)
+    with client.socket:
+        client.connect(f"{path}?token={token}")
+        event = server.events.wait_for(token, "flooded")[0]
+        assert (event["error"], event["code"]) == ("SessionLimitExceeded", 4500)
+        assert event["sent"] * 16384 < 1024 * 1024
+
+
+def test_client_that_vanishes_from_a_writer(start_server: StartServer, token: str) -> None:
+    server = start_server()
+    client = H2Client(server.address)
+    with client.socket:
+        stream, _ = client.connect(f"/async/flood?token={token}")
+        client.read(stream, WINDOW)
+    server.events.wait_for(token, "flooded")
+    server.stop(timeout=WITHIN_CLOSE_TIMEOUT).check()
 
 
 def test_streams_side_by_side(client: H2Client) -> None:

@@ -1,16 +1,20 @@
 """What hypercorn does otherwise: each test fails when hypercorn has mended it.
 
 `turnout_compat.hypercorn_frames` stands in front of the frames, `protocols` of the requests,
-`turnout_adapters.asgi.response` of the refusals, `turnout_compat.hypercorn_shutdown` of the end.
+`turnout_adapters.asgi.response` of the refusals, `turnout_compat.hypercorn_shutdown` of the end,
+`hypercorn_buffers` of writers over HTTP/2.
 """
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypercorn.asyncio.worker_context import EventWrapper
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, StreamBuffer
 from tests.adapters.asgi_host import BARE, Host
 from tests.adapters.hypercorn.h2_client import H2Client
 
@@ -61,6 +65,20 @@ def test_frame_before_the_accept_is_answered_by_400(host: Host) -> None:
         host.wait_for("connected /late")
         client.send_frame(TEXT, b"early")
         assert client.stream.read_exactly(12) == b"HTTP/1.1 400"
+
+
+def test_writer_goes_on_while_nothing_is_sent() -> None:
+    """Over HTTP/2, where the client's window is closed."""
+
+    async def push_twice() -> None:
+        buffer = StreamBuffer(EventWrapper)
+        for _ in range(2):
+            pushing = asyncio.ensure_future(buffer.push(bytes(BUFFER_HIGH_WATER)))
+            await asyncio.sleep(0)
+            assert await buffer.pop(0) == b""
+            await asyncio.wait_for(pushing, 5)
+
+    asyncio.run(push_twice())
 
 
 def test_deflate_is_always_on(host: Host) -> None:
