@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -28,6 +29,8 @@ ANSWERING = 20.0
 """Seconds for the server to answer a request for its figures."""
 ENDING = 60.0
 """Seconds for the server to end after SIGTERM, when nobody is connected."""
+LONGER = 4.0
+NEARLY_ALL = 0.9
 ROOT = Path(__file__).parents[2]
 
 
@@ -65,7 +68,10 @@ class Soak:
     folder: Path | None = None
     """Keeps the journal, the records and the server's log; by default they are not kept."""
     warm_up: float = 30.0
-    """Seconds of a first storm, which fills caches, pools and arenas before anything is counted."""
+    """Seconds of a first storm, which fills caches, pools and arenas before anything is counted.
+
+    On a busy machine it blows on until all connections were held at once, up to `LONGER` as long.
+    """
     resting: float = 15.0
     """Seconds without change that are rest: more than a pool keeps a thread for nothing."""
     settling: float = 60.0
@@ -105,7 +111,7 @@ class Soak:
         port = int(server.address[1])
         figures = Figures(port, self.resting, self.settling)
         storm = Storm(self.plan, port, folder)
-        storm.blow(self.warm_up, lambda: True)
+        self._warm_up(storm, figures)
         result.before = figures.rested()
 
         def goes_on() -> bool:
@@ -120,6 +126,18 @@ class Soak:
         storm.blow(self.seconds, goes_on)
         result.after = figures.settled(result.before)
         result.processes_killed, result.processes_stopped = storm.killed, storm.stopped
+
+    def _warm_up(self, storm: Storm, figures: Figures) -> None:
+        enough = time.monotonic() + self.warm_up
+        most = 0
+
+        def goes_on() -> bool:
+            nonlocal most
+            with contextlib.suppress(OSError, http.client.HTTPException):  # too busy to answer
+                most = max(most, figures.now()["sessions"])
+            return time.monotonic() < enough or most < self.plan.connections * NEARLY_ALL
+
+        storm.blow(LONGER * self.warm_up, goes_on)
 
     def _judge(self, folder: Path, result: SoakResult) -> None:
         journal, record = read_journal(folder / "journal"), read_record(folder)
