@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 KEY = b"\0\0\0\0"
 NARROW: dict[str, Any] = {"receive_buffer": 4096, "timeout": 30.0}
 BOUND = 32 * MIB
-SECONDS_OF_FLOOD = 2.0
+SECONDS_OF_FLOOD = 1.0
 
 
 def make_bomb(mebibytes: int) -> bytes:
