@@ -223,6 +223,7 @@ def pieces_kept_until_the_end() -> None:
 @fault(
     Row.CLOSE,
     "test_close_by_the_handler",
+    "test_compressed_messages_across_a_close",
     "test_close_returns",
     "test_close_twice",
     "test_closing_state",
