@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from turnout.errors import UsageError
@@ -18,6 +20,7 @@ __all__ = ["listen", "termination"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OF_TLS = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
+NOBODY = -1  # whom signals wake, to `signal.set_wakeup_fd`
 OF_TCP = ("reuse_address", "reuse_port")
 
 
@@ -58,6 +61,7 @@ class termination:  # noqa: N801  # reads as a verb in `async with`
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self._previous: dict[signal.Signals, Any] = {}
+        self._woken = ExitStack()
 
     async def __aenter__(self) -> asyncio.Event:
         loop = asyncio.get_running_loop()
@@ -70,10 +74,12 @@ class termination:  # noqa: N801  # reads as a verb in `async with`
                 "signals end this, and they reach the main thread only: serve there, or mount in a"
                 " server that you end yourself"
             )
+        self._woken.enter_context(_woken_by_signals(loop))
         self._previous = {number: signal.signal(number, received) for number in SIGNALS}
         return self._asked
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._woken.close()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -81,3 +87,26 @@ class termination:  # noqa: N801  # reads as a verb in `async with`
         if self._asked.is_set():
             raise KeyboardInterrupt
         self._asked.set()
+
+
+@contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Wake the loop when a signal comes, so that Python's handler of it runs.
+
+    Without it a loop that has nothing else to do sleeps on, when the signal comes just before it
+    goes to sleep or reaches another thread of the process.
+    """
+    told, telling = socket.socketpair()
+    with told, telling:
+        told.setblocking(False)
+        telling.setblocking(False)
+        outer = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
+        if outer != NOBODY:
+            signal.set_wakeup_fd(outer)  # the loop's own: what reads it must go on getting it
+        loop.add_reader(told, told.recv, 4096)
+        try:
+            yield
+        finally:
+            loop.remove_reader(told)
+            if outer == NOBODY:
+                signal.set_wakeup_fd(NOBODY)
