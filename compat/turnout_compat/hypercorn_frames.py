@@ -231,7 +231,7 @@ class GuardedStream(WSStream):
         http: Any = self.send.__self__  # type: ignore[attr-defined]  # a method of the protocol
         if self.stream_id in http.streams:
             http.connection.reset_stream(self.stream_id)
-            await http.stream_buffers[self.stream_id].close()  # nobody waits to write any more
+            await http.forget_unsent(self.stream_id)
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     # In between

@@ -116,8 +116,18 @@ class _GuardedH2(H2Protocol):
         """Take an event of the connection; at its end, nobody waits to write any more."""
         await super().handle(event)
         if isinstance(event, Closed):
-            for buffer in self.stream_buffers.values():
-                await buffer.close()
+            for stream_id in list(self.stream_buffers):
+                await self.forget_unsent(stream_id)
+
+    async def forget_unsent(self, stream_id: int) -> None:
+        """Drop what waits on a stream that is over, and let go on who waits to write to it.
+
+        Its reset goes out at once: hypercorn would keep it until another stream is written to.
+        """
+        buffer = self.stream_buffers.get(stream_id)  # none once all was sent, and the end behind it
+        if buffer is not None:
+            await buffer.close()
+        await self._flush()
 
     async def _create_stream(self, request: Any) -> None:
         self.asked_for = dict(request.headers).get(b":protocol")

@@ -83,6 +83,23 @@ def test_client_that_vanishes_from_a_writer(start_server: StartServer, token: st
     server.stop(timeout=WITHIN_CLOSE_TIMEOUT).check()
 
 
+def test_close_that_is_not_answered(start_server: StartServer, token: str) -> None:
+    """The stream is reset after `close_timeout`; its connection goes on."""
+    server = start_server()
+    client = H2Client(server.address)
+    with client.socket:
+        (silent, _), (other, _) = (
+            client.connect(f"/async/hasty?token={token}"),
+            client.connect("/async/echo"),
+        )
+        client.send(silent, encode_frame(TEXT, b'{"do": "close", "code": 4001}'))
+        server.events.wait_for(token, "ended")
+        client.wait_for(h2.events.StreamReset, silent)
+        client.send(other, encode_frame(TEXT, b"still here"))
+        assert client.read(other, 12) == encode_frame(TEXT, b"still here", masked=False)
+    server.stop().check()
+
+
 def test_streams_side_by_side(client: H2Client) -> None:
     streams = [client.connect(f"/{colour}/echo")[0] for colour in ("async", "plain") * 3]
     for stream in streams:
