@@ -47,6 +47,9 @@ Event: TypeAlias = "dict[str, Any]"
 class FramedConnection(Connection):
     """A connection of turnout's over a host that has `Frames`."""
 
+    options: WebSocketOptions
+    deflate: DeflateParameters | None
+
     @abstractmethod
     def take_control(self, message: PingMessage | PongMessage) -> bool:
         """Take a ping or pong at once where nobody sees it in its turn; tell whether it was."""
@@ -56,16 +59,11 @@ class Frames(ABC):
     """One WebSocket of a host, as turnout's connection sees it below the events of ASGI."""
 
     @abstractmethod
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
-        """Guard what the peer sends by the limits of these options, first what came early.
+    def begin(self, connection: FramedConnection) -> None:
+        """Guard what the peer sends by the connection's options, first what came early.
 
         Called once, when the host has sent its 101; sets `connection.heard` from then on. With
-        `deflate`, the host reads what was compressed as plain frames.
+        `connection.deflate`, the host reads what was compressed as plain frames.
         """
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
@@ -161,13 +159,9 @@ class GuardedInput:
         """True while a ping waits for `resume`."""
         return self._late_ping is not None
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Hold nothing back any more; `receive(b"")` then gives what was."""
+        options, deflate = connection.options, connection.deflate
         self._paced = self._paced and deflate is not None
         self._guard = FrameGuard(options, deflate, checks_text=self._checks_text)
         self._connection = connection

@@ -21,8 +21,6 @@ from zope.interface import implementer
 from turnout_compat.asgi_frames import FRAME, Event, Frames, GuardedInput, found_by_host
 
 if TYPE_CHECKING:
-    from turnout.options import WebSocketOptions
-    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["Flow", "GuardedProtocol"]
@@ -69,14 +67,9 @@ class DaphneFrames(Frames):
     def __init__(self, protocol: GuardedProtocol) -> None:
         self._protocol = protocol
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Guard what the peer sends."""
-        self._protocol.begin(options, deflate, connection)
+        self._protocol.begin(connection)
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Write an event while the client reads as fast as it is written to."""
@@ -208,14 +201,9 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
 
     # The application's calls, by `DaphneFrames`
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Guard from now on."""
-        self._input.begin(options, deflate, connection)
+        self._input.begin(connection)
         self._receive(b"")
 
     def write_now(self, event: Mapping[str, Any]) -> bool:

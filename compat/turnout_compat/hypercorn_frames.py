@@ -29,8 +29,6 @@ from turnout_compat.asgi_frames import (
 from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
-    from turnout.options import WebSocketOptions
-    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedStream"]
@@ -59,14 +57,9 @@ class HypercornFrames(Frames):
     def __init__(self, stream: GuardedStream) -> None:
         self._stream = stream
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Guard what the peer sends; what came early is read in the background."""
-        self._stream.begin(options, deflate, connection)
+        self._stream.begin(connection)
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Write an event over HTTP/1.1 while the client reads as fast as it is written to."""
@@ -149,14 +142,9 @@ class GuardedStream(WSStream):
 
     # The application's calls
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Guard from now on."""
-        self._input.begin(options, deflate, connection)
+        self._input.begin(connection)
         self.task_group.spawn(self._receive, b"")
 
     def write_now(self, event: Mapping[str, Any]) -> bool:

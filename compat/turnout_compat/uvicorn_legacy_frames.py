@@ -20,17 +20,14 @@ with warnings.catch_warnings():  # that both are deprecated; who names this stra
     from websockets.protocol import State
 
 from turnout.close import NO_STATUS_CODE
+from turnout.protocol.limits import UNLIMITED
 from turnout_compat.asgi_frames import Event, offer_frames
 from turnout_compat.uvicorn_streams import GuardedStream, UvicornFrames
 
 if TYPE_CHECKING:
-    from turnout.options import WebSocketOptions
-    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedLegacyProtocol"]
-
-UNLIMITED = 1 << 62
 
 
 class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
@@ -146,15 +143,10 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
         if message["type"] == "websocket.accept":
             await self.handshake_completed_event.wait()  # what follows finds the 101 written
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Guard from now on."""
         self._begun = True
-        super().begin(options, deflate, connection)
+        super().begin(connection)
 
     async def write(self, frame: bytes) -> None:
         """Write a frame and wait until the peer has read enough; none goes behind a close."""

@@ -9,8 +9,6 @@ from turnout_compat.asgi_frames import Event, Frames, GuardedInput, offer_frames
 from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
-    from turnout.options import WebSocketOptions
-    from turnout.protocol.extensions import DeflateParameters
     from turnout_compat.asgi_frames import FramedConnection
 
 __all__ = ["GuardedStream", "UvicornFrames"]
@@ -22,15 +20,10 @@ class UvicornFrames(Frames):
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Guard what the peer sends, and leave the time for its close frame to the session."""
-        self._protocol.close_timeout = options.close_timeout + 1
-        self._protocol.begin(options, deflate, connection)
+        self._protocol.close_timeout = connection.options.close_timeout + 1
+        self._protocol.begin(connection)
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping."""
@@ -110,14 +103,9 @@ class GuardedStream:
 
     # The application's calls, by `UvicornFrames`
 
-    def begin(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        connection: FramedConnection,
-    ) -> None:
+    def begin(self, connection: FramedConnection) -> None:
         """Guard from now on."""
-        self._input.begin(options, deflate, connection)
+        self._input.begin(connection)
         self._receive(b"")
         self._end_input()
 

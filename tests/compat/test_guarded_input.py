@@ -17,6 +17,8 @@ DATA = encode_frame(BINARY, b"x" * 1000)
 class Unseen:
     """A connection whose handler sees no control frames."""
 
+    options = WebSocketOptions()
+    deflate = None
     heard = False
 
     def take_control(self, message: object) -> bool:
@@ -28,7 +30,7 @@ class Unseen:
 def guarded() -> GuardedInput:
     """An input whose host cannot write for now."""
     made = GuardedInput()
-    made.begin(WebSocketOptions(), None, cast("FramedConnection", Unseen()))
+    made.begin(cast("FramedConnection", Unseen()))
     made.writing_paused = True
     return made
 
@@ -57,14 +59,14 @@ def test_late_ping_waits_on_while_the_transport_does(guarded: GuardedInput) -> N
 def test_pongs_for_a_host_that_pings_and_for_one_that_does_not(keeps: bool) -> None:
     pong = encode_frame(PONG, b"unasked")
     guarded = GuardedInput(keeps_pongs=keeps)
-    guarded.begin(WebSocketOptions(), None, cast("FramedConnection", Unseen()))
+    guarded.begin(cast("FramedConnection", Unseen()))
     assert list(guarded.receive(pong + DATA)) == ([DATA] if keeps else [pong, DATA])
 
 
 def test_pings_that_the_host_does_not_get_are_to_be_answered_by_it() -> None:
     """The latest, once it may write again; no place among the bytes is wrong for an event."""
     guarded = GuardedInput(keeps_pings=True)
-    guarded.begin(WebSocketOptions(), None, cast("FramedConnection", Unseen()))
+    guarded.begin(cast("FramedConnection", Unseen()))
     assert list(guarded.receive(FIRST)) == [{"type": "turnout.answer", "payload": b"first"}]
     guarded.writing_paused = True
     assert list(guarded.receive(FIRST + SECOND)) == []

@@ -171,7 +171,11 @@ def test_plain_frame_is_one_that_a_client_may_send(size: int) -> None:
 class Unseen:
     """A connection whose handler sees no control frames."""
 
+    options = UNLIMITED
     heard = False
+
+    def __init__(self, deflate: DeflateParameters | None) -> None:
+        self.deflate = deflate
 
     def take_control(self, message: object) -> bool:
         """Take it."""
@@ -181,7 +185,7 @@ class Unseen:
 def paced_input(deflate: DeflateParameters | None) -> GuardedInput:
     """Return the input of a host whose queue knows no bound, and that answers pings itself."""
     made = GuardedInput(paced=True, keeps_pings=True)
-    made.begin(UNLIMITED, deflate, cast("FramedConnection", Unseen()))
+    made.begin(cast("FramedConnection", Unseen(deflate)))
     return made
 
 

@@ -60,8 +60,12 @@ class NativeConnection(StandardConnection):
         websocket: DetachedWebSocket,
     ) -> None:
         super().__init__(transport, options)
-        kind = AiohttpDriver if deflate is None else DeflatingDriver
-        driver = kind(options, deflate, websocket)
+        guard = FrameGuard(options, deflate)
+        driver = (
+            AiohttpDriver(guard, websocket)
+            if deflate is None
+            else DeflatingDriver(guard, websocket, FrameEncoder(deflate))
+        )
         self._driver = driver  # type: ignore[assignment]  # in its place
 
 
@@ -96,15 +100,10 @@ class AiohttpDriver:
         "_take",
     )
 
-    def __init__(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        websocket: DetachedWebSocket,
-    ) -> None:
+    def __init__(self, guard: FrameGuard, websocket: DetachedWebSocket) -> None:
         self._found_wrong = websocket.error
-        self._guard = FrameGuard(options, deflate)
-        self._next_piece = self._guard.next_piece
+        self._guard = guard
+        self._next_piece = guard.next_piece
         self._feed = websocket.feed
         self._read = websocket.read
         self._send_frame = websocket.send_frame
@@ -200,13 +199,10 @@ class DeflatingDriver(AiohttpDriver):
     __slots__ = ("_encoder",)
 
     def __init__(
-        self,
-        options: WebSocketOptions,
-        deflate: DeflateParameters | None,
-        websocket: DetachedWebSocket,
+        self, guard: FrameGuard, websocket: DetachedWebSocket, encoder: FrameEncoder
     ) -> None:
-        super().__init__(options, deflate, websocket)
-        self._encoder = FrameEncoder(deflate)
+        super().__init__(guard, websocket)
+        self._encoder = encoder
 
     def encode(self, message: Message) -> bytes:
         """Return the frame of a message; of one in pieces, nothing before the last of them."""

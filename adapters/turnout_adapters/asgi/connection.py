@@ -54,8 +54,8 @@ class AsgiConnection(FramedConnection):
         self.remote_address = request.remote_address
         self._receive = request.receiver.receive
         self._send = response.pass_on
-        self._options = upgrade.options
-        self._deflate = upgrade.deflate
+        self.options = upgrade.options
+        self.deflate = upgrade.deflate
         self._encoder = None if upgrade.deflate is None else FrameEncoder(upgrade.deflate)
         self._handler = upgrade.handler
         self._limits = SizeLimits(upgrade.options, partial=False)
@@ -75,7 +75,7 @@ class AsgiConnection(FramedConnection):
     def start(self) -> None:
         """Begin to read."""
         if self._frames is not None:
-            self._frames.begin(self._options, self._deflate, self)
+            self._frames.begin(self)
         self._reader = self._loop.create_task(self._read())
 
     def send(self, message: Message) -> None:
@@ -218,10 +218,9 @@ class AsgiConnection(FramedConnection):
             await self._send(closing_daphne(event))
         except ConnectionClosed:
             raise
-        except Exception:  # a subclass of daphne's WebSocket may leave a server's codes to itself
-            log.warning(
-                "the server does not close with %s; it is to close with 1000", event["code"]
-            )
+        except Exception as error:  # a subclass of daphne's may leave a server's codes to itself
+            refused = "the server does not close with %s: %r; it is to close with 1000"
+            log.warning(refused, event["code"], error)
             await self._send({"type": "websocket.close"})
 
     def _fail_writing(self, error: Exception) -> None:
