@@ -147,6 +147,23 @@ class RecordingTransport(Transport):
         self.calls.append("abort")
 
 
+class Turns:
+    """Stands for a runtime: whoever rests goes on when the next turn begins."""
+
+    def __init__(self) -> None:
+        self._due: list[Callable[[], object]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        assert not delay
+        self._due.append(callback)
+
+    def next(self) -> None:
+        """Begin the next turn."""
+        due, self._due = self._due, []
+        for callback in due:
+            callback()
+
+
 class RecordingSession:
     """Keeps what the connection says, and closes as a session must.
 
@@ -156,6 +173,7 @@ class RecordingSession:
 
     def __init__(self, connection: StandardConnection, *, echo: bool = False) -> None:
         self.connection = connection
+        self.runtime = Turns()
         self.events: list[Any] = []
         self.pause_after: int | None = None
         self.on_message: Callable[[Message], object] | None = connection.send if echo else None

@@ -59,7 +59,7 @@ class NativeConnection(StandardConnection):
         deflate: DeflateParameters | None,
         websocket: DetachedWebSocket,
     ) -> None:
-        super().__init__(transport, options)
+        super().__init__(transport, options, deflate)
         guard = FrameGuard(options, deflate)
         driver = (
             AiohttpDriver(guard, websocket)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
 from turnout.errors import ConnectionClosed
@@ -31,6 +32,9 @@ log = logging.getLogger("turnout.asgi")
 
 END = "turnout.end"
 """What stands behind the last event that goes out."""
+
+IN_A_ROW: Final = 64
+"""Events that come from a host until the other connections have their turn."""
 
 
 class AsgiConnection(FramedConnection):
@@ -63,6 +67,7 @@ class AsgiConnection(FramedConnection):
         self._loop = asyncio.get_running_loop()
         self._outbound: deque[Event] = deque()
         self._pieces: list[Any] = []
+        self._events = itertools.count(1)
         self._readable = asyncio.Event()
         self._readable.set()
         self._reader: asyncio.Task[None] | None = None
@@ -241,6 +246,8 @@ class AsgiConnection(FramedConnection):
                 self._taken_by[event["type"]](self, event)
                 if self._frames is None:
                     await self._let_answer()
+                elif not next(self._events) % IN_A_ROW:
+                    await asyncio.sleep(0)  # a host's queue does not give way while it has more
                 if not self._readable.is_set():
                     await self._readable.wait()
             self._disconnected(event)

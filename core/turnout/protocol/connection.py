@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
+from turnout.messages import (
+    BinaryMessage,
+    DataMessage,
+    Message,
+    PingMessage,
+    PongMessage,
+    TextMessage,
+)
 from turnout.protocol.driver import CloseReceived, Driver, Failed
 from turnout.session.connection import Connection
 
@@ -23,6 +30,11 @@ __all__ = ["StandardConnection"]
 # view: asyncio slices off what the socket took, which copies bytes on Python 3.11.
 CORK_LIMIT: Final = 64 * 1024
 
+# What a compressed connection may bring, inflated, until the others have their turn: as much as an
+# uncompressed one in one read of asyncio's. Where it is all small, the messages count too.
+TURN: Final = 256 * 1024
+COST_OF_A_MESSAGE: Final = 1024
+
 
 class StandardConnection(Connection):
     """A WebSocket on any transport: a `Connection` to the session, a protocol to the transport.
@@ -40,6 +52,9 @@ class StandardConnection(Connection):
 
     After `send_close` data messages that still come are discarded, and reading goes on whatever
     the session has paused, because the peer's close frame is behind them.
+
+    *Turns*: a few bytes may inflate to a lot, and there may be many of them in one read. What is
+    more than a turn's worth waits for the next turn of the runtime.
     """
 
     def __init__(
@@ -60,8 +75,11 @@ class StandardConnection(Connection):
         self._started = False
         self._lost: tuple[Exception | None] | None = None
         self._reading = False
+        self._resting = False
         self._transport_paused = False
         self._delivering = False
+        self._deflates = deflate is not None
+        self._turn_left = TURN
         self._corked: list[bytes] = []
         self._corked_size = 0
         self._writing_paused = False
@@ -101,6 +119,7 @@ class StandardConnection(Connection):
         """Deliver nothing until `resume_reading`, and hold the peer back."""
         if not self._close_sent and not self._ended:
             self._reading = False
+            self._resting = False
             self._pause_transport()
 
     def resume_reading(self) -> None:
@@ -198,7 +217,7 @@ class StandardConnection(Connection):
     def _deliver(self) -> None:
         self._delivering = True  # from here on, writes are corked
         try:
-            next_event = self._driver.next_event
+            next_event = self._next_in_turn if self._deflates else self._driver.next_event
             while self._reading:
                 event = next_event()
                 if event is None:
@@ -213,6 +232,28 @@ class StandardConnection(Connection):
             self.flush()
         if self._input_ended and self._reading:
             self._end_input()
+
+    def _next_in_turn(self) -> Event | None:
+        if self._turn_left <= 0:
+            self._rest()
+            return None
+        event = self._driver.next_event()
+        if isinstance(event, DataMessage):
+            self._turn_left -= len(event.payload) + COST_OF_A_MESSAGE
+        return event
+
+    def _rest(self) -> None:
+        """Let others have their turn; the session has not paused, but it is as if it had."""
+        self._turn_left = TURN
+        self._reading = False
+        self._resting = True
+        self._pause_transport()
+        self.session.runtime.call_later(0, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._resting:
+            self._resting = False
+            self.resume_reading()
 
     def _deliver_control(self, event: Event) -> None:
         if isinstance(event, PingMessage):
