@@ -38,11 +38,23 @@ BUDGETS = (
     Budget("turnout on wsproto", ("raw",), (0.60, 0.50, 0.60)),
     Budget("turnout on wsproto", STARLETTE, (3, 3, 2)),
     Budget("turnout on wsproto", ("picows",), (1, 1, 1)),
-    Budget("turnout on tornado:standard", ("Tornado",), (4, 6, 3)),
+    Budget("turnout on tornado:standard", ("tornado",), (4, 6, 3)),
     Budget("turnout on aiohttp:standard", ("aiohttp",), (1.3, 2, 1.2)),
     Budget("turnout on gevent", ("gevent-websocket",), (4, 8, 100)),
-    Budget("turnout on tornado:native", ("Tornado",), (0.90, 0.90, 0.95)),
+    Budget("turnout on tornado:native", ("tornado",), (0.90, 0.90, 0.95)),
     Budget("turnout on aiohttp:native", ("aiohttp",), (0.90, 0.90, 0.95)),
+    Budget("turnout on gevent-websocket", ("gevent-websocket",), (0.90, 0.90, 0.95)),
+    *(
+        Budget(f"turnout on {strategy}", (server,), (0.90, 0.90, 0.95))
+        for strategy, server in (
+            ("uvicorn:websockets-sansio", "uvicorn websockets-sansio"),
+            ("uvicorn:websockets", "uvicorn websockets"),
+            ("uvicorn:wsproto", "uvicorn wsproto"),
+            ("hypercorn", "hypercorn"),
+            ("daphne", "daphne"),
+            ("granian:native", "granian"),
+        )
+    ),
 )
 
 

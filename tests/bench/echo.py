@@ -43,11 +43,15 @@ def subjects(options: argparse.Namespace, load: Load) -> list[Subject]:
     return [raw(load.size), *(BARE[name] for name in sorted(names)), *ours]
 
 
-def measure(subject: Subject, load: Load, seconds: float) -> Window:
+def measure(subject: Subject, load: Load, options: argparse.Namespace, seconds: float) -> Window:
     """Return one stretch of one subject under one load, in a fresh process."""
+    load = replace(load, prefix=subject.prefix, greeted=subject.greets)
     if subject.name == "raw":
         load = replace(load, deflate=False)
-    with running(subject) as server, open_connections(server.port, subject.path, load) as opened:
+    with (
+        running(subject, options.loop) as server,
+        open_connections(server.port, subject.path, load) as opened,
+    ):
         echo = Echo(opened, load)
         try:
             echo.begin()
@@ -71,10 +75,12 @@ def rows_of(options: argparse.Namespace, load: Load) -> list[Row]:
         if subject.name.startswith("turnout on "):
             own = bare(subject.name.removeprefix("turnout on "))
             row.against = None if own is None else own.name
-        measure(subject, load, options.seconds / 2)  # the first run of all warms the machine
+        measure(
+            subject, load, options, options.seconds / 2
+        )  # the first run of all warms the machine
     for _ in range(options.rounds):
         for row, subject in zip(rows, taking_part, strict=True):
-            window = measure(subject, load, options.seconds)
+            window = measure(subject, load, options, options.seconds)
             row.rates.append(window.rate)
             row.costs.append(window.cost)
     return rows
@@ -84,7 +90,8 @@ def tables(options: argparse.Namespace, charted: list[tuple[str, list[Row]]]) ->
     """Measure each load; what a chart needs goes to `charted`."""
     for name in options.loads.split(","):
         load = replace(LOADS[name], kind=options.kind, deflate=options.deflate)
-        charted.append((str(load), rows_of(options, load)))
+        title = str(load) if options.loop == "asyncio" else f"{load}, on {options.loop}"
+        charted.append((title, rows_of(options, load)))
         yield table_of(*charted[-1])
 
 
@@ -97,6 +104,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--bare", action="store_true", help="each engine without turnout too")
     parser.add_argument("--loads", default="small", help=f"of {', '.join(LOADS)}, by commas")
     parser.add_argument("--kind", choices=["text", "binary"], default="text")
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--deflate", action="store_true", help="turnout only, beside raw")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)

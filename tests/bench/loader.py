@@ -44,13 +44,18 @@ _DEFLATE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What a client sends: messages of `size` bytes, `in_flight` at once on each connection."""
+    """What a client sends: messages of `size` bytes, `in_flight` at once on each connection.
+
+    Each begins with `prefix`. With `greeted` the server sends the first.
+    """
 
     connections: int = 64
     in_flight: int = 1
     size: int = 125
     kind: str = "text"
     deflate: bool = False
+    prefix: bytes = b""
+    greeted: bool = False
 
     def __str__(self) -> str:
         """Return it in words."""
@@ -62,7 +67,7 @@ class Load:
     @property
     def message(self) -> bytes:
         """The frame of one message, masked, compressed where that was agreed."""
-        payload = (b"turnout " * (self.size // 8 + 1))[: self.size]
+        payload = (self.prefix + b"turnout " * (self.size // 8 + 1))[: self.size]
         opcode = TEXT if self.kind == "text" else BINARY
         if self.deflate:
             import zlib
@@ -107,8 +112,11 @@ class Connection:
         return not self.unsent
 
 
-def connect(port: Port, request: bytes) -> Connection:
-    """Return a connection whose 101 has come; raise `ConnectionError` for any other answer."""
+def connect(port: Port, request: bytes, *, greeted: bool = False) -> Connection:
+    """Return a connection whose 101 has come; raise `ConnectionError` for any other answer.
+
+    With `greeted`, a message has come as well.
+    """
     sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(request)
@@ -122,6 +130,9 @@ def connect(port: Port, request: bytes) -> Connection:
     if b"permessage-deflate" in request and b"permessage-deflate" not in head:
         sock.close()
         raise ConnectionError("permessage-deflate was not agreed")
+    greeting = head.partition(b"\r\n\r\n")[2]
+    while greeted and (len(greeting) < 2 or len(greeting) < _frame_length(greeting)):
+        greeting += sock.recv(4096)
     sock.setblocking(False)
     return Connection(sock)
 
@@ -132,7 +143,8 @@ def open_connections(port: Port, path: str, load: Load) -> Iterator[list[Connect
     request = handshake(path, deflate=load.deflate)
     connections: list[Connection] = []
     try:
-        connections.extend(connect(port, request) for _ in range(load.connections))
+        for _ in range(load.connections):
+            connections.append(connect(port, request, greeted=load.greeted))
         yield connections
     finally:
         for connection in connections:
@@ -243,14 +255,29 @@ def _frame_length(data: bytes) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return what a process, all its threads, has used of the processor."""
+    """Return what a process and its children, all their threads, have used of the processor."""
+    return sum(map(_cpu_seconds, _family(pid)))
+
+
+def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def memory(pid: int, name: str = "VmRSS") -> int:
-    """Return the memory of a process in bytes: `VmRSS` now, `VmHWM` at its highest."""
+    """Return the memory of a process and its children in bytes: now, or `VmHWM` at its highest."""
+    return sum(_memory(each, name) for each in _family(pid))
+
+
+def _memory(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     raise LookupError(name)
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            yield from _family(int(child))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.autobahn.catalogue import BARE_SERVERS, ENGINES
 
 __all__ = ["BARE", "CORES", "Server", "Subject", "bare", "raw", "running", "turnout"]
 
@@ -24,11 +27,17 @@ PORT = "{port}"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One thing to measure: what it is called, how it is started and where it echoes."""
+    """One thing to measure: what it is called, how it is started and where it echoes.
+
+    `command` is what follows `python`. With `greets` it sends a message before it is asked, and
+    each of ours begins with `prefix`.
+    """
 
     name: str
     command: tuple[str, ...]
     path: str = "/echo"
+    greets: bool = False
+    prefix: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,79 +50,73 @@ class Server:
 
 def raw(size: int) -> Subject:
     """Return the limit of asyncio."""
-    return Subject("raw", _python(HERE / "raw.py", PORT, str(size)))
+    return Subject("raw", (str(HERE / "raw.py"), PORT, str(size)))
 
 
 def turnout(engine: str, path: str = "/async/callback", *, deflate: bool = False) -> Subject:
     """Return an engine through turnout; `NAME:VARIANT` names one of several strategies."""
     name, _, variant = engine.partition(":")
     registry = f"tests.bench.handlers:{'deflating' if deflate else 'registry'}"
-    command = [sys.executable, "-m", "turnout.cli", "serve", registry, "--engine", name]
-    strategy = ["--strategy", variant] if variant else []
+    command = ("-m", "turnout.cli", "serve", registry, "--engine", name)
+    strategy = ("--strategy", variant) if variant else ()
     return Subject(f"turnout on {engine}", (*command, *strategy, "--port", PORT), path)
 
 
-def _python(script: Path, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, str(script), *arguments)
-
-
-def _uvicorn(implementation: str) -> tuple[str, ...]:
+def _starlette(implementation: str, name: str | None = None) -> Subject:
     options = ("--port", PORT, "--ws", implementation, "--log-level", "warning")
-    return (sys.executable, "-m", "uvicorn", "tests.bench.starlette_echo:app", *options)
+    command = ("-m", "uvicorn", "tests.bench.starlette_echo:app", *options)
+    return Subject(f"uvicorn {name or implementation} + Starlette", command)
 
 
 BARE: dict[str, Subject] = {
     subject.name: subject
     for subject in (
-        Subject("aiohttp", _python(BARE_ENGINES / "aiohttp_echo.py", PORT)),
-        Subject("Tornado", _python(BARE_ENGINES / "tornado_echo.py", PORT)),
-        Subject("gevent-websocket", _python(BARE_ENGINES / "gevent_websocket_echo.py", PORT)),
-        Subject("websockets", _python(BARE_ENGINES / "websockets_echo.py", PORT)),
-        Subject("picows", _python(HERE / "picows_echo.py", PORT)),
-        *(
-            Subject(f"uvicorn {each} + Starlette", _uvicorn(each))
-            for each in ("websockets-sansio", "websockets", "wsproto")
-        ),
+        *(Subject(one.name, ("-m", *one.command)) for one in BARE_SERVERS.values()),
+        *map(_starlette, ("websockets-sansio", "websockets", "wsproto")),
+        _starlette("turnout_adapters.uvicorn:WebSocketProtocol", "turnout"),
+        Subject("picows", (str(HERE / "picows_echo.py"), PORT)),
         Subject(
-            "uvicorn turnout + Starlette", _uvicorn("turnout_adapters.uvicorn:WebSocketProtocol")
+            "engineio",
+            (str(HERE / "engineio_echo.py"), PORT),
+            "/echo/?EIO=4&transport=websocket",
+            greets=True,
+            prefix=b"4",
         ),
     )
 }
 """Servers without turnout, as their users write them."""
 
-_OWN_ENGINE = {
-    "aiohttp": "aiohttp",
-    "tornado": "Tornado",
-    "gevent": "gevent-websocket",
-    "gevent-websocket": "gevent-websocket",
-    "uvicorn": "uvicorn websockets-sansio + Starlette",
-}
-
 
 def bare(engine: str) -> Subject | None:
     """Return the bare engine that an engine of turnout stands on; None where there is none."""
-    name = _OWN_ENGINE.get(engine.partition(":")[0])
-    return None if name is None else BARE[name]
+    name, _, variant = engine.partition(":")
+    known = ENGINES.get(f"{name} {variant or 'standard'}") or ENGINES[name]
+    return BARE[known.bare[0]] if known.bare else None
 
 
 @contextmanager
-def running(subject: Subject) -> Iterator[Server]:
-    """Start a server, pinned to the first core; it is killed afterwards."""
+def running(subject: Subject, loop: str = "asyncio") -> Iterator[Server]:
+    """Start a server, pinned to the first core; it is killed afterwards.
+
+    One that runs on asyncio runs on `loop`, asyncio's own or uvloop.
+    """
     port = _free_port()
     command = [word.replace(PORT, str(port)) for word in subject.command]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(ROOT), str(BARE_ENGINES), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        command,
+        [sys.executable, str(HERE / "launch.py"), loop, *command],
+        cwd=BARE_ENGINES,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {CORES[0]}),  # noqa: PLW1509  # no thread is here
     )
     try:
         _wait_until_it_listens(process, port)
         yield Server(port, process.pid)
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # some have processes of their own
         process.wait()
 
 
