@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -11,9 +12,14 @@ import turnout
 import turnout_adapters
 import turnout_compat
 
-__all__ = ["bytecodes"]
+__all__ = ["by_function", "bytecodes"]
 
 OURS = tuple(path for root in (turnout, turnout_compat, turnout_adapters) for path in root.__path__)
+
+
+def bytecodes(action: Callable[[], object]) -> int:
+    """Run `action` and return how many bytecodes of turnout's own modules it took."""
+    return by_function(action).total()
 
 
 def _is_ours(code: CodeType) -> bool:
@@ -22,20 +28,19 @@ def _is_ours(code: CodeType) -> bool:
 
 if sys.version_info >= (3, 12):
 
-    def bytecodes(action: Callable[[], object]) -> int:
-        """Run `action` and return how many bytecodes of turnout's own modules it took.
+    def by_function(action: Callable[[], object]) -> Counter[CodeType]:
+        """Run `action` and return how many bytecodes each function of turnout's own took.
 
         What runs in other modules, or in C, counts as the one bytecode that calls it.
         """
         monitoring = sys.monitoring
         tool, event = monitoring.PROFILER_ID, monitoring.events.INSTRUCTION
-        count = 0
+        count: Counter[CodeType] = Counter()
 
         def on_instruction(code: CodeType, _offset: int) -> Any:
-            nonlocal count
             if not _is_ours(code):
                 return monitoring.DISABLE
-            count += 1
+            count[code] += 1
             return None
 
         monitoring.use_tool_id(tool, __name__)
@@ -52,12 +57,12 @@ if sys.version_info >= (3, 12):
 
 else:
 
-    def bytecodes(action: Callable[[], object]) -> int:
-        """Run `action` and return how many bytecodes of turnout's own modules it took.
+    def by_function(action: Callable[[], object]) -> Counter[CodeType]:
+        """Run `action` and return how many bytecodes each function of turnout's own took.
 
         What runs in other modules, or in C, counts as the one bytecode that calls it.
         """
-        count = 0
+        count: Counter[CodeType] = Counter()
 
         def on_call(frame: FrameType, _event: str, _argument: Any) -> Any:
             if not _is_ours(frame.f_code):
@@ -66,9 +71,8 @@ else:
             frame.f_trace_lines = False
             return on_opcode
 
-        def on_opcode(_frame: FrameType, event: str, _argument: Any) -> Any:
-            nonlocal count
-            count += event == "opcode"
+        def on_opcode(frame: FrameType, event: str, _argument: Any) -> Any:
+            count[frame.f_code] += event == "opcode"
             return on_opcode
 
         before = sys.gettrace()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cost.counting import bytecodes
+from tests.cost.counting import by_function, bytecodes
 from tests.fuzz.still_loop import StillLoop, StillTransport
 
 from turnout import TextWebSocketHandler, WebSocketHandlerRegistry
@@ -22,7 +22,7 @@ from turnout_adapters.wsproto.http import HttpConnection
 from turnout_adapters.wsproto.strategy import WsprotoStrategy
 from turnout_compat.asyncio_runtime import AsyncioRuntime
 
-__all__ = ["TEXT_125", "echo_of", "measure", "of_one"]
+__all__ = ["TEXT_125", "echo_of", "measure", "most_expensive", "of_one"]
 
 TIMES = 5
 """How often each is done; the figure is of one. The first, which builds things, is not counted."""
@@ -49,6 +49,17 @@ TURNS = 30
 def measure() -> dict[str, int]:
     """Return the bytecodes of each input, by its name."""
     return {**dict(_of_driver()), **dict(_of_connection())}
+
+
+def most_expensive(shape: str, count: int) -> list[tuple[str, int]]:
+    """Return the functions that take most of an echo of one short text, and how much."""
+    with _stand() as stand:
+        transport = stand.connect(f"/{shape}".encode())
+        exchange = _exchange(stand, transport, TEXT_125)
+        exchange()
+        found = by_function(exchange)
+        stand.cut(transport)
+    return [(code.co_qualname, taken) for code, taken in found.most_common(count)]
 
 
 def of_one(action: Callable[[], object]) -> int:

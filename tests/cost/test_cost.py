@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.cost.counting import bytecodes
 from tests.cost.figures import PYTHON, read
-from tests.cost.inputs import TEXT_125, echo_of, measure, of_one
+from tests.cost.inputs import TEXT_125, echo_of, measure, most_expensive, of_one
 
 from turnout.close import CloseStatus
 from turnout.options import WebSocketOptions
@@ -54,3 +54,8 @@ def test_a_lost_short_cut_is_seen() -> None:
 def test_only_our_own_code_is_counted() -> None:
     assert bytecodes(lambda: json.dumps([1, 2, 3])) == 0
     assert bytecodes(CloseStatus(1000).check_sendable) > 0
+
+
+def test_functions_make_up_the_whole(counted: dict[str, int]) -> None:
+    taken = sum(count for _, count in most_expensive("callback", 1000))
+    assert taken == counted["connection, callback, text"]
