@@ -14,13 +14,28 @@ from asyncio.tasks import _enter_task, _leave_task  # the documented way for thi
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from turnout.runtime import Waiter
     from turnout.session.lifecycle import Suspended
 
-__all__ = ["TaskStepper"]
+__all__ = ["TaskStepper", "call_outside"]
+
+T = TypeVar("T")
+
+
+def call_outside(task: asyncio.Task[Any], call: Callable[[Any], T], argument: Any) -> T:
+    """Call as the loop itself would, though `task` runs: what is called may step another one.
+
+    Inside of `task` nothing could be stepped, and a callback would cost a turn of the loop.
+    """
+    loop = task.get_loop()
+    _leave_task(loop, task)
+    try:
+        return call(argument)
+    finally:
+        _enter_task(loop, task)
 
 
 class TaskStepper:

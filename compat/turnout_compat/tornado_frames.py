@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from asyncio.tasks import _enter_task, _leave_task  # the documented way for third-party loops
 from typing import TYPE_CHECKING, Protocol
 
 from tornado.websocket import WebSocketProtocol13, _WebSocketParams
@@ -44,6 +43,7 @@ from turnout.protocol.limits import SizeLimits, too_big
 from turnout.protocol.masking import find_mask
 from turnout.protocol.reassembler import Reassembler
 from turnout.protocol.receivers import NOT_UTF8, CloseReceived, ControlFrame, PlainFrame
+from turnout_compat.asyncio_stepping import call_outside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -108,7 +108,6 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
         self._reassembler: Reassembler | None = None
         self._mask = find_mask()
         self._frames = 0
-        self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None]
 
     async def run(self) -> None:
@@ -116,7 +115,6 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._loop = task.get_loop()
         try:
             with contextlib.suppress(OSError):  # a broken stream keeps it, and tells the session
                 await self._receive_frame_loop()
@@ -181,17 +179,9 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
                 return
 
     def _deliver(self, event: Message | CloseReceived) -> Awaitable[None] | None:
-        """Deliver as the loop itself would: a callback is then stepped where it is delivered.
-
-        Inside of Tornado's task it could not be, and would cost a turn of the loop.
-        """
         if type(event) is CloseReceived:
             self.discarding = True
-        _leave_task(self._loop, self._task)
-        try:
-            return self._sink.received(event)
-        finally:
-            _enter_task(self._loop, self._task)
+        return call_outside(self._task, self._sink.received, event)
 
     def _in_message(self) -> bool:
         return self._reassembler is not None and self._reassembler.in_message

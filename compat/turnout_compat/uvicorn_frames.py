@@ -83,11 +83,18 @@ class _Guarded(GuardedStream):
 
     # The application's calls, by `UvicornFrames`
 
+    def takes_more(self) -> bool:
+        """Tell whether a frame may be written without waiting; none goes behind a close."""
+        return self.writable.is_set() and self._may_write()
+
     async def write(self, frame: bytes) -> None:
         """Write a frame once the peer reads as fast as it is written to; none behind a close."""
         await self.writable.wait()
-        if not (self.close_sent or self._closed_by_peer or self.transport.is_closing()):
+        if self._may_write():
             self.transport.write(frame)
+
+    def _may_write(self) -> bool:
+        return not (self.close_sent or self._closed_by_peer or self.transport.is_closing())
 
     # In between
 

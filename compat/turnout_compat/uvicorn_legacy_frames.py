@@ -148,6 +148,10 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
         self._begun = True
         super().begin(connection)
 
+    def takes_more(self) -> bool:
+        """Tell whether a frame may be written without waiting; none goes behind a close."""
+        return self.state is State.OPEN and not self._paused
+
     async def write(self, frame: bytes) -> None:
         """Write a frame and wait until the peer has read enough; none goes behind a close."""
         if self.state is State.OPEN:

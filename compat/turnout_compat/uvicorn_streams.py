@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from turnout_compat.asgi_frames import Event, Frames, GuardedInput, offer_frames
+from turnout_compat.asgi_frames import FRAME, Event, Frames, GuardedInput, offer_frames
 from turnout_compat.asyncio_transport import end_output
 
 if TYPE_CHECKING:
@@ -24,6 +25,13 @@ class UvicornFrames(Frames):
         """Guard what the peer sends, and leave the time for its close frame to the session."""
         self._protocol.close_timeout = connection.options.close_timeout + 1
         self._protocol.begin(connection)
+
+    def write_now(self, event: Mapping[str, Any]) -> bool:
+        """Write a frame while the client reads as fast as it is written to."""
+        if event["type"] != FRAME or not self._protocol.takes_more():
+            return False
+        self._protocol.transport.write(event["payload"])
+        return True
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping."""
@@ -117,6 +125,10 @@ class GuardedStream:
         else:
             end_output(self.transport)
             self.transport.resume_reading()
+
+    def takes_more(self) -> bool:
+        """Tell whether a frame may be written without waiting."""
+        raise NotImplementedError
 
     async def write(self, frame: bytes) -> None:
         """Write a frame once the peer reads as fast as it is written to."""

@@ -15,6 +15,7 @@ from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, T
 from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout_compat.asgi_frames import FRAME, FramedConnection, frames_of
+from turnout_compat.asyncio_stepping import call_outside
 from turnout_compat.daphne_close import closing_daphne
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ class AsgiConnection(FramedConnection):
         self._send = response.pass_on
         self.options = upgrade.options
         self.deflate = upgrade.deflate
-        self._encoder = None if upgrade.deflate is None else FrameEncoder(upgrade.deflate)
         self._handler = upgrade.handler
         self._limits = SizeLimits(upgrade.options, partial=False)
         self._frames: Frames | None = frames_of(self.native)
+        self._encoder = None if self._frames is None else FrameEncoder(upgrade.deflate)
         self._loop = asyncio.get_running_loop()
         self._outbound: deque[Event] = deque()
         self._pieces: list[Any] = []
@@ -89,9 +90,7 @@ class AsgiConnection(FramedConnection):
         Raises `UnicodeEncodeError` for text with a lone surrogate; then nothing has changed.
         """
         if isinstance(message, (TextMessage, BinaryMessage)):
-            if isinstance(message, TextMessage) and not message.payload.isascii():
-                message.payload.encode()
-            whole = message if message.is_first and message.is_last else self._join(message)
+            whole = message if message.is_whole else self._join(message)
             if whole is not None:
                 self._send_whole(whole)
         elif self._frames is not None:
@@ -157,6 +156,7 @@ class AsgiConnection(FramedConnection):
     # Outwards
 
     def _join(self, message: TextMessage | BinaryMessage) -> TextMessage | BinaryMessage | None:
+        _check(message)
         self._pieces.append(message.payload)
         if not message.is_last:
             return None
@@ -169,6 +169,7 @@ class AsgiConnection(FramedConnection):
         if self._encoder is not None:
             self._post({"type": FRAME, "payload": self._encoder.encode(message)})
         else:
+            _check(message)
             kind = "text" if isinstance(message, TextMessage) else "bytes"
             self._post({"type": "websocket.send", kind: message.payload})
 
@@ -241,9 +242,11 @@ class AsgiConnection(FramedConnection):
 
     async def _read(self) -> None:
         error: Exception | None = None
+        task = asyncio.current_task()
+        assert task is not None
         try:
             while (event := await self._receive())["type"] != "websocket.disconnect":
-                self._taken_by[event["type"]](self, event)
+                call_outside(task, self._take, event)
                 if self._frames is None:
                     await self._let_answer()
                 elif not next(self._events) % IN_A_ROW:
@@ -254,6 +257,9 @@ class AsgiConnection(FramedConnection):
         except Exception as raised:
             error = raised
         self._connection_lost(error)
+
+    def _take(self, event: Event) -> None:
+        self._taken_by[event["type"]](self, event)
 
     async def _let_answer(self) -> None:
         """Let the handler answer before the host reads on, as it would under the host alone.
@@ -317,3 +323,9 @@ class AsgiConnection(FramedConnection):
             self._lost = True
             self._outbound.clear()
             self.session.connection_lost(error)
+
+
+def _check(message: TextMessage | BinaryMessage) -> None:
+    """Raise `UnicodeEncodeError` for text that has no UTF-8."""
+    if isinstance(message, TextMessage) and not message.payload.isascii():
+        message.payload.encode()
