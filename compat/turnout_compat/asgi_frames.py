@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FRAME",
+    "IN_A_ROW",
     "FramedConnection",
     "Frames",
     "GuardedInput",
@@ -41,6 +42,8 @@ __all__ = [
 EXTENSION: Final = "turnout.frames"
 FRAME: Final = "turnout.frame"
 """The event that has a frame for its `payload`, which turnout has made."""
+IN_A_ROW: Final = 64
+"""Messages that come from a host until the other connections have their turn."""
 Event: TypeAlias = "dict[str, Any]"
 
 
@@ -116,8 +119,9 @@ class GuardedInput:
     With `keeps_pongs`, it gets no pongs: a host that sends no pings has no use for a flood of them.
     With `keeps_pings`, no pings either, and has to answer each that comes as `turnout.answer` with
     its `payload`: a host that answers in a task of its own would owe an answer to all it has got.
-    With `paced`, what a compressed connection brings behind a message waits for `more`: a host
-    whose queue knows no bound would hold everything inflated.
+    With `paced`, what comes behind so many messages waits for `more`: a host would read on for as
+    long as there is something, and nobody else have his turn. It is one message where they are
+    compressed: a queue that knows no bound would hold everything inflated.
     """
 
     def __init__(
@@ -129,7 +133,8 @@ class GuardedInput:
         checks_text: bool = False,
         paced: bool = False,
     ) -> None:
-        self._paced = paced
+        self._pace = IN_A_ROW if paced else None
+        self._left = 0
         self._waits = False
         self._keeps_close = keeps_close
         self._keeps_pings = keeps_pings
@@ -162,7 +167,9 @@ class GuardedInput:
     def begin(self, connection: FramedConnection) -> None:
         """Hold nothing back any more; `receive(b"")` then gives what was."""
         options, deflate = connection.options, connection.deflate
-        self._paced = self._paced and deflate is not None
+        if self._pace is not None and deflate is not None:
+            self._pace = 1
+        self._left = self._pace or 0
         self._guard = FrameGuard(options, deflate, checks_text=self._checks_text)
         self._connection = connection
 
@@ -182,12 +189,13 @@ class GuardedInput:
     def more(self) -> Iterator[bytes | Event]:
         """Yield what waited behind a message; to be called when the application has taken that."""
         self._waits = False
+        self._left = self._pace or 0
         if self._guard is not None and not (self.failed or self.closed):
             yield from self._read(self._guard)
 
     def wait_no_more(self) -> None:
         """Let nothing wait from now on; `more` is to be called once more if something does."""
-        self._paced = False
+        self._pace = None
 
     def _read(self, guard: FrameGuard) -> Iterator[bytes | Event]:
         try:
@@ -198,15 +206,20 @@ class GuardedInput:
                     code, reason = control.code, control.reason
                     yield {"type": "turnout.closing", "code": code, "reason": reason}
                     return
-                ends_message = piece[1] and control is None
-                self.messages += ends_message
-                self._waits = self._paced and ends_message
+                if piece[1] and control is None:
+                    self._count_message()
                 yield from self._pass_on(piece[0], control)
                 if self._late_ping is not None and not self.writing_paused:
                     yield self.resume()
         except ProtocolError as error:
             self.failed = True
             yield {"type": "turnout.failed", "error": error.with_traceback(None)}
+
+    def _count_message(self) -> None:
+        self.messages += 1
+        if self._pace is not None:
+            self._left -= 1
+            self._waits = self._left <= 0
 
     def resume(self) -> bytes | Event:
         """Return the ping that had to wait until the host's transport takes more, if one did.

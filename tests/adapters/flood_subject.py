@@ -13,7 +13,7 @@ class Taking(WebSocketHandler):
     """Takes what comes as soon as it comes."""
 
     async def handle_message(self, session: Any, message: Message) -> None:
-        """Send it back if it is small."""
+        """Send it back if it is shorter than those of a flood."""
         if len(message.payload) < SMALL:
             await session.send(message.payload)
 
@@ -22,11 +22,17 @@ class PlainTaking(WebSocketHandler):
     """Does the same without `await`."""
 
     def handle_message(self, session: Any, message: Message) -> None:
-        """Send it back if it is small."""
+        """Send it back if it is shorter than those of a flood."""
         if len(message.payload) < SMALL:
             session.send(message.payload)
 
 
-registry = WebSocketHandlerRegistry()
-registry.add_handler(Taking(), "/async").set_options(compression=Deflate())
-registry.add_handler(PlainTaking(), "/plain").set_options(compression=Deflate())
+def _registry(**options: Any) -> WebSocketHandlerRegistry:
+    made = WebSocketHandlerRegistry()
+    for path, handler in (("/async", Taking()), ("/plain", PlainTaking())):
+        made.add_handler(handler, path).set_options(**options)
+    return made
+
+
+registry = _registry()
+deflating = _registry(compression=Deflate())

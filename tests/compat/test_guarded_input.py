@@ -8,7 +8,7 @@ import pytest
 
 from turnout.options import WebSocketOptions
 from turnout.testing.frames import BINARY, PING, PONG, encode_frame
-from turnout_compat.asgi_frames import FramedConnection, GuardedInput
+from turnout_compat.asgi_frames import IN_A_ROW, FramedConnection, GuardedInput
 
 FIRST, SECOND = encode_frame(PING, b"first"), encode_frame(PING, b"second")
 DATA = encode_frame(BINARY, b"x" * 1000)
@@ -72,3 +72,14 @@ def test_pings_that_the_host_does_not_get_are_to_be_answered_by_it() -> None:
     assert list(guarded.receive(FIRST + SECOND)) == []
     assert guarded.resume() == {"type": "turnout.answer", "payload": b"second"}
     assert guarded.resume() == b""
+
+
+def test_host_gets_so_many_messages_in_a_row() -> None:
+    """Behind them, it does not matter how much has come: they wait until those are taken."""
+    guarded = GuardedInput(paced=True)
+    guarded.begin(cast("FramedConnection", Unseen()))
+    assert list(guarded.receive(DATA * (IN_A_ROW + 1))) == [DATA] * IN_A_ROW
+    assert list(guarded.receive(DATA)) == []
+    assert guarded.waits
+    assert list(guarded.more()) == [DATA] * 2
+    assert not guarded.waits

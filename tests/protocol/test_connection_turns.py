@@ -8,7 +8,7 @@ from tests.protocol.wire import BINARY, close_frame, compressed, frame
 
 from turnout.close import CloseStatus
 from turnout.messages import BinaryMessage
-from turnout.protocol.connection import TURN
+from turnout.protocol.connection import LONG_READ, TURN
 from turnout.protocol.extensions import DeflateParameters
 
 SIZE = TURN // 8
@@ -105,3 +105,21 @@ def test_connection_that_ends_while_it_rests(ends: Ends, end: str) -> None:
         getattr(ends.connection, end)()
     ends.session.runtime.next()
     assert taken(ends) == 8
+
+
+def test_next_read_behind_a_long_one_waits_too() -> None:
+    """Whether compression is on or not: uvloop would read on."""
+    ends = Ends()
+    ends.receive(frame(BINARY, bytes(LONG_READ)))
+    assert len(ends.session.events) == 1
+    assert ends.transport.calls == ["pause_reading"]
+    ends.session.runtime.next()
+    assert ends.transport.calls == ["pause_reading", "resume_reading"]
+
+
+def test_long_read_that_the_session_pauses_behind() -> None:
+    ends = Ends()
+    ends.session.pause_after = 1
+    ends.receive(frame(BINARY, bytes(LONG_READ)))
+    ends.session.runtime.next()
+    assert ends.transport.calls == ["pause_reading"]

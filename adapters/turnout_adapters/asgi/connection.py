@@ -7,14 +7,14 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
 from turnout.errors import ConnectionClosed
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.limits import SizeLimits, too_big
-from turnout_compat.asgi_frames import FRAME, FramedConnection, frames_of
+from turnout_compat.asgi_frames import FRAME, IN_A_ROW, FramedConnection, frames_of
 from turnout_compat.asyncio_stepping import call_outside
 from turnout_compat.daphne_close import closing_daphne
 
@@ -33,9 +33,6 @@ log = logging.getLogger("turnout.asgi")
 
 END = "turnout.end"
 """What stands behind the last event that goes out."""
-
-IN_A_ROW: Final = 64
-"""Events that come from a host until the other connections have their turn."""
 
 
 class AsgiConnection(FramedConnection):

@@ -35,6 +35,10 @@ CORK_LIMIT: Final = 64 * 1024
 TURN: Final = 256 * 1024
 COST_OF_A_MESSAGE: Final = 1024
 
+# There is probably more behind a read of so many bytes, and uvloop goes on reading until there is
+# not, up to 32 times.
+LONG_READ: Final = 128 * 1024
+
 
 class StandardConnection(Connection):
     """A WebSocket on any transport: a `Connection` to the session, a protocol to the transport.
@@ -54,7 +58,8 @@ class StandardConnection(Connection):
     the session has paused, because the peer's close frame is behind them.
 
     *Turns*: a few bytes may inflate to a lot, and there may be many of them in one read. What is
-    more than a turn's worth waits for the next turn of the runtime.
+    more than a turn's worth waits for the next turn of the runtime, and so does a read behind a
+    long one.
     """
 
     def __init__(
@@ -170,6 +175,8 @@ class StandardConnection(Connection):
         self._driver.receive_data(data)
         if self._reading:
             self._deliver()
+            if len(data) >= LONG_READ and self._reading:
+                self._rest()
         else:
             self._pause_transport()
 
