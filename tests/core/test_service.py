@@ -316,6 +316,7 @@ def test_every_end_of_a_handshake_makes_room(how: str) -> None:
         if how == "run":
             site.strategy.connections[0].lose()
         await site.end()
+        await turns(12)  # a session that runs by itself ends behind its handshake
         second = site.request()
         await turns(12)
         assert second.statuses == [{"refused": 403, "raised": 500}.get(how, 101)]
