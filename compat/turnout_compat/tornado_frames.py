@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 from tornado.websocket import WebSocketProtocol13, _WebSocketParams
 
 from turnout.errors import InvalidPayloadError, ProtocolError
-from turnout.messages import BinaryMessage, TextMessage
+from turnout.messages import whole_binary, whole_text
 from turnout.protocol.frames import (
     BINARY,
     CONTROL,
@@ -155,9 +155,9 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
     def _message(self, first: int, rest: bytes) -> Message:
         payload = self._mask(rest[4:], rest[:4])
         if first == FIN | BINARY:
-            return BinaryMessage(payload)
+            return whole_binary(payload)
         try:
-            return TextMessage(payload.decode())
+            return whole_text(payload.decode())
         except UnicodeDecodeError:
             raise InvalidPayloadError(NOT_UTF8) from None
 

@@ -9,19 +9,23 @@ __all__ = ["BinaryMessage", "DataMessage", "Message", "PingMessage", "PongMessag
 _set = object.__setattr__
 
 
-class Message:
+class _Parts:
+    __slots__ = ("is_first", "is_last", "payload")
+
+    payload: Any
+    is_first: bool
+    is_last: bool
+
+
+class Message(_Parts):
     """Base of all messages: a payload that never changes, and its place in a fragmented message.
 
     `is_first` and `is_last` are both true for a whole message. A handler that asked for partial
     messages gets the pieces as they come: the first has `is_first`, the last has `is_last`.
     """
 
-    __slots__ = ("is_first", "is_last", "payload")
+    __slots__ = ()
     kind: ClassVar[str] = "message"
-
-    payload: Any
-    is_first: bool
-    is_last: bool
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable; make a new one")
@@ -135,3 +139,29 @@ class PongMessage(_ControlMessage):
 
 
 DataMessage: TypeAlias = TextMessage | BinaryMessage
+
+
+class _Draft(_Parts):
+    """What is to be a message: to set the slots of an immutable one takes three times as long."""
+
+    __slots__ = ()
+
+
+def whole_text(payload: str) -> TextMessage:
+    """Make a whole message of what is a `str` for certain: the driver's way."""
+    message = _Draft()
+    message.payload = payload
+    message.is_first = True
+    message.is_last = True
+    message.__class__ = TextMessage  # type: ignore[assignment]  # it has the same slots
+    return message  # type: ignore[return-value]  # as of now
+
+
+def whole_binary(payload: bytes) -> BinaryMessage:
+    """Make a whole message of what is `bytes` for certain: the driver's way."""
+    message = _Draft()
+    message.payload = payload
+    message.is_first = True
+    message.is_last = True
+    message.__class__ = BinaryMessage  # type: ignore[assignment]  # as above
+    return message  # type: ignore[return-value]  # as above

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError, ProtocolError
-from turnout.messages import BinaryMessage, TextMessage
+from turnout.messages import whole_binary, whole_text
 from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.frames import (
     BINARY,
@@ -165,12 +165,12 @@ class Driver(FrameEncoder):
                     self._position = end
                     payload = self._mask(chunk[begin:end], chunk[begin - 4 : begin])
                     try:
-                        return TextMessage(payload.decode())
+                        return whole_text(payload.decode())
                     except UnicodeDecodeError:
                         return self._fail(InvalidPayloadError(NOT_UTF8))
                 if first == _WHOLE_BINARY and length <= self._limits.binary:
                     self._position = end
-                    return BinaryMessage(self._mask(chunk[begin:end], chunk[begin - 4 : begin]))
+                    return whole_binary(self._mask(chunk[begin:end], chunk[begin - 4 : begin]))
         return self._advance()
 
     def _advance(self) -> Event | None:

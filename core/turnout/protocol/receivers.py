@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError
-from turnout.messages import BinaryMessage, DataMessage, PingMessage, PongMessage, TextMessage
+from turnout.messages import (
+    BinaryMessage,
+    DataMessage,
+    PingMessage,
+    PongMessage,
+    whole_text,
+)
 from turnout.protocol.frames import CLOSE, PING, TEXT, FrameHeader, parse_close
 
 if TYPE_CHECKING:
@@ -71,7 +77,7 @@ class PlainFrame:
         if self._decoder is None:
             return BinaryMessage(payload)
         try:
-            return TextMessage(payload.decode())
+            return whole_text(payload.decode())
         except UnicodeDecodeError:
             raise InvalidPayloadError(NOT_UTF8) from None
 

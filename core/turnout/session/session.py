@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from turnout.close import CloseStatus
 from turnout.errors import UsageError
-from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
+from turnout.messages import (
+    BinaryMessage,
+    Message,
+    PingMessage,
+    PongMessage,
+    TextMessage,
+    whole_text,
+)
 from turnout.session.blocking import BlockingSession, check_iterable
 from turnout.session.closing import Closing
 from turnout.session.inbox import Inbox, RuntimeInbox
@@ -176,7 +183,7 @@ class WebSocketSession:
         """
         if not isinstance(message, Message):
             if isinstance(message, str):
-                message = TextMessage(message)
+                message = whole_text(message)
             elif isinstance(message, (bytes, bytearray, memoryview)):
                 message = BinaryMessage(message)
             else:
