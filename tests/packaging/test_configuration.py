@@ -65,9 +65,12 @@ def test_tox_runs_every_cell_but_those_with_a_better_one_beside_them() -> None:
     assert cells() - by_default == set(environments("longer"))
 
 
-def test_matrix_is_every_stated_python_times_every_cell() -> None:
+def test_matrix_is_every_stated_python_times_the_units_and_every_cell() -> None:
     stated = re.findall(r"Python :: 3\.(\d+)", "\n".join(PROJECT["classifiers"]))
-    assert set(environments("matrix")) == {f"py3{minor}-{c}" for minor in stated for c in cells()}
+    parts = cells() | {"unit"}
+    assert set(environments("matrix")) == {
+        f"py3{minor}-{part}" for minor in stated for part in parts
+    }
 
 
 def test_a_missing_interpreter_fails_the_matrix() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
@@ -78,6 +79,11 @@ class ByteStream:
         while len(self.buffer) < size:
             self._receive(deadline)
         return self._take(size)
+
+    def wait_for_bytes(self) -> None:
+        """Return when there is something to read, and leave it unread; not for TLS."""
+        if not self.buffer and not select.select([self.socket], [], [], self.timeout)[0]:
+            raise Silence("something to read", self.timeout)
 
     def read_until(self, mark: bytes) -> bytes:
         """Return everything up to and with `mark`."""

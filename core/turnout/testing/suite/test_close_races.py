@@ -27,7 +27,7 @@ def test_both_sides_close_at_once(
 ) -> None:
     client = connect(f"/{colour}/act?token={token}")
     command(client, "close beside")
-    server.events.wait_for(token, "closing")  # its close frame is out, and nobody has read it
+    client.stream.wait_for_bytes()  # its close frame is here, and nobody has read it
     client.send_close(4002, "mine")
     assert client.read_close() == (4001, "beside")
     client.expect_end()
