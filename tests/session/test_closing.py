@@ -94,6 +94,18 @@ def test_a_peer_that_does_not_answer_is_cut() -> None:
     assert connection.ended == "aborted"
 
 
+def test_nothing_is_sent_on_a_connection_that_was_cut() -> None:
+    session, connection, runtime = make_session()
+    session.pause_writing()
+    waiting = session.post(TextMessage("before"))
+    session.begin_close(CloseStatus(1000))
+    runtime.advance(CLOSE_TIMEOUT)
+    session.resume_writing()  # the engine has not said yet that it is gone
+    assert (connection.ended, connection.sent, connection.closes) == ("aborted", [], [])
+    assert waiting is not None
+    assert isinstance(waiting.error, ConnectionClosed)
+
+
 def test_a_vanished_peer_is_1006() -> None:
     session, _, _ = make_session()
     error = ConnectionResetError()

@@ -156,7 +156,7 @@ class Closing:
         """Note that session and handler are over; no timer is left to cut what was not ended."""
         self._on_deadline = None
         if self.state != "closed":
-            self._connection.abort()
+            self._cut()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -186,15 +186,20 @@ class Closing:
                 log.exception(
                     "session %s could not send its close frame; it is cut", self._session.id
                 )
-                self._connection.abort()
+                self._cut()
 
     def _deadline(self) -> None:
         """Cut the connection; a handler that waited only for its end now goes on by itself."""
         if self.state == "closed":
             self._give_up()
         else:
-            self._connection.abort()
+            self._cut()
             self._timer = self._runtime.call_later(GRACE, self._give_up)
+
+    def _cut(self) -> None:
+        """End the connection at once; an engine that takes more before its end gets nothing."""
+        self._session._outbox.discard()
+        self._connection.abort()
 
     def _give_up(self) -> None:
         self._timer = None
