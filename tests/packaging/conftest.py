@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",  # its notice would stand behind what was asked for
+}
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +63,7 @@ class Installation:
         done = subprocess.run(
             [self.bin / program, *arguments],
             cwd=self.directory,  # the sources are out of the way
-            env={key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
+            env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -73,6 +73,13 @@ def test_matrix_is_every_stated_python_times_the_units_and_every_cell() -> None:
     }
 
 
+def test_no_editable_package_is_built_where_the_wheels_are() -> None:
+    for name in TOX.sections():
+        section = TOX[name]
+        if section.get("package") == "editable":
+            assert section["package_env"] != TOX["testenv"]["wheel_build_env"]
+
+
 def test_a_missing_interpreter_fails_the_matrix() -> None:
     assert TOX["tox"]["skip_missing_interpreters"] == "false"
 

@@ -101,6 +101,7 @@ def test_nothing_is_sent_on_a_connection_that_was_cut() -> None:
     session.begin_close(CloseStatus(1000))
     runtime.advance(CLOSE_TIMEOUT)
     session.resume_writing()  # the engine has not said yet that it is gone
+    session.failed(VIOLATION, ProtocolError("broken"))
     assert (connection.ended, connection.sent, connection.closes) == ("aborted", [], [])
     assert waiting is not None
     assert isinstance(waiting.error, ConnectionClosed)

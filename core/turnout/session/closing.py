@@ -198,6 +198,7 @@ class Closing:
 
     def _cut(self) -> None:
         """End the connection at once; an engine that takes more before its end gets nothing."""
+        self._sent = True
         self._session._outbox.discard()
         self._connection.abort()
 
