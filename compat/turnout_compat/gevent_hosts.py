@@ -79,7 +79,7 @@ class GeventLifecycle(Lifecycle):
     async def _messages(self) -> None:
         # Waits in a plain call: each coroutine on the way is C stack that every switch copies.
         wait = cast("GeventInbox", self._session._inbox).wait  # noqa: SLF001  # a part of it, as in core
-        handle, face = self._handler.handle_message, self._face
+        handle, face = self._prepared.on_message, self._face
         while (message := wait()) is not None:
             result = handle(face, message)
             if result is not None:

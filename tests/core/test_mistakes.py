@@ -7,7 +7,7 @@ import functools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,10 +21,12 @@ from turnout import (
     StreamWebSocketHandler,
     TextWebSocketHandler,
     WebSocketHandler,
+    WebSocketHandlerDecorator,
     WebSocketHandlerRegistry,
     blocking,
     broadcast,
     serve,
+    sleep,
 )
 from turnout.registry import DEFAULT_DECORATORS
 from turnout.testing import connect
@@ -269,6 +271,49 @@ def test_a_handler_that_cannot_work_says_what_to_do(
     handler: Any, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert message in asyncio.run(log_of(handler, caplog))
+
+
+class Raises(TextWebSocketHandler):
+    async def handle_text_message(self, session: Any, message: Any) -> None:
+        if message.payload == "late":
+            await session.send("before")
+            await sleep(0)
+        raise ZeroDivisionError(message.payload)
+
+
+class Outside(WebSocketHandlerDecorator):
+    """A decorator around the guard, which sees no error."""
+
+    async def handle_message(self, session: Any, message: Any) -> None:
+        await cast("Any", self.delegate).handle_message(session, message)
+        assert not session.is_open
+
+
+@pytest.mark.parametrize("text", ["at once", "late"])
+@pytest.mark.parametrize(
+    "decorators",
+    [DEFAULT_DECORATORS, (), (*DEFAULT_DECORATORS, Outside)],
+    ids=["decorated", "bare", "guarded inside"],
+)
+def test_error_of_a_callback_closes_and_is_logged_once(
+    decorators: Any, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = WebSocketHandlerRegistry(decorators=decorators)
+    registry.add_handler(Raises(), "/")
+
+    async def test() -> None:
+        async with asyncio.timeout(10), connect(registry, "/") as client:
+            await client.send(text)
+            if text == "late":
+                assert await client.receive() == "before"
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.receive()
+            assert closed.value.code == 1011
+
+    asyncio.run(test())
+    [logged] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert logged.exc_info is not None
+    assert isinstance(logged.exc_info[1], ZeroDivisionError)
 
 
 class Returns(TextWebSocketHandler):

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from turnout.errors import ConfigurationError
 from turnout.handlers.base import (
@@ -16,6 +16,9 @@ from turnout.handlers.base import (
     WebSocketHandler,
 )
 from turnout.handlers.checks import check_callbacks, check_spelling, label, sub_protocol_names
+
+if TYPE_CHECKING:
+    from turnout.messages import Message
 
 __all__ = ["AnyHandler", "Colour", "PreparedHandler", "colour_of", "prepare"]
 
@@ -60,6 +63,20 @@ class PreparedHandler:
     sub_protocols: Sequence[str]
     bridge: Literal["greenlet"] | None = field(default=None)
     async_runtime: Literal["asyncio"] | None = field(default=None)
+
+    @property
+    def on_message(self) -> Callable[[Any, Message], Any]:
+        """What takes the messages of a callback handler; what it raises closes with 1011.
+
+        The outermost decorator sees to that for every callback, and so does whoever calls this one:
+        for messages, of which there are many, once is enough.
+        """
+        from turnout.handlers.decorators import ExceptionWebSocketHandlerDecorator
+
+        handler: Any = self.handler
+        if self.colour == "async" and type(handler) is ExceptionWebSocketHandlerDecorator:
+            handler = handler.delegate
+        return cast("Callable[[Any, Message], Any]", handler.handle_message)
 
 
 def colour_of(function: Callable[..., Any]) -> Colour:

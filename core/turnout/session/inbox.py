@@ -57,11 +57,6 @@ class Inbox(ABC):
         """Takes a message at once, when nothing is waiting before it."""
         self.on_end: Callable[[], None] | None = None
 
-    @property
-    def has_messages(self) -> bool:
-        """True while something waits to be taken."""
-        return bool(self._messages)
-
     def put(self, message: Message) -> None:
         """Add one message, or hand it to the consumer that waits for it."""
         if self.consumer is not None:

@@ -167,9 +167,9 @@ class Lifecycle:
 
     async def _messages(self) -> None:
         if self._stepper is not None:
-            await SteppedMessages(self._handler, self._session, self._stepper).run()
+            await SteppedMessages(self._prepared, self._session, self._stepper).run()
             return
-        handle = self._handler.handle_message
+        handle = self._prepared.on_message
         awaits = self._prepared.colour == "async"  # what a plain callback returns is of no use
         while (message := await self._control.next()) is not None:
             result = handle(self._face, message)
@@ -187,8 +187,10 @@ class SteppedMessages:
 
     __slots__ = ("_error", "_handle", "_inbox", "_parked", "_pending", "_session", "_stepper")
 
-    def __init__(self, handler: Any, session: WebSocketSession, stepper: Stepper) -> None:
-        self._handle = handler.handle_message
+    def __init__(
+        self, prepared: PreparedHandler, session: WebSocketSession, stepper: Stepper
+    ) -> None:
+        self._handle = prepared.on_message
         self._session = session
         self._inbox: Inbox = session._inbox
         self._stepper = stepper
@@ -228,15 +230,16 @@ class SteppedMessages:
 
     def _consume(self, message: Message) -> None:
         # The callback may receive by itself, or make the engine deliver more: that has to wait.
-        self._inbox.consumer = None
+        inbox = self._inbox
+        inbox.consumer = None
         try:
             result = self._handle(self._session, message)
             if result is not None:
                 self._pending = self._stepper.step(result)
         except BaseException as error:  # raised again by the connection's task, in _park
             self._error = error
-        if self._pending is None and self._error is None and not self._inbox.has_messages:
-            self._inbox.consumer = self._consume
+        if self._pending is None and self._error is None and not inbox._messages:
+            inbox.consumer = self._consume
             return
         assert self._parked is not None
         self._parked.wake()
