@@ -230,6 +230,7 @@ def peers_code_reported_as_1000() -> None:
     "test_close_without_a_code",
     "test_closed_exactly_once",
     "test_closed_in_the_segment_that_tells_to_close",
+    "test_compressed_messages_across_a_close",
     "test_data_before_the_answer_to_a_close",
     "test_end_behind_the_close",
     "test_handler_hears_of_a_violation",

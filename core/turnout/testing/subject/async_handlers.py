@@ -66,7 +66,10 @@ async def control_frames(session: WebSocketSession) -> None:
 
 
 async def gated(session: WebSocketSession) -> None:
-    """Take no message before the gate is open; then answer with the sum of all, at "sum"."""
+    """Take no message before the gate is open; then answer with the sum of all, at "sum".
+
+    Tells of its end, so that a test can leave a server that has nothing to do any more.
+    """
     record(session.uri, "waiting")
     while session.is_open and not gate_is_open(token_of(session.uri)):
         # Polled: nothing that can be awaited is common to this handler's runtime and the opener's.
@@ -78,6 +81,7 @@ async def gated(session: WebSocketSession) -> None:
         else:
             digest.update(message.payload)
             count += 1
+    record(session.uri, "through")
 
 
 async def flood(session: WebSocketSession) -> None:

@@ -67,7 +67,10 @@ def control_frames(session: BlockingSession) -> None:
 
 
 def gated(session: BlockingSession) -> None:
-    """Take no message before the gate is open; then answer with the sum of all, at "sum"."""
+    """Take no message before the gate is open; then answer with the sum of all, at "sum".
+
+    Tells of its end, so that a test can leave a server that has nothing to do any more.
+    """
     record(session.uri, "waiting")
     while session.is_open and not gate_is_open(token_of(session.uri)):
         # Polled: nothing that can be awaited is common to this handler's runtime and the opener's.
@@ -79,6 +82,7 @@ def gated(session: BlockingSession) -> None:
         else:
             digest.update(message.payload)
             count += 1
+    record(session.uri, "through")
 
 
 def flood(session: BlockingSession) -> None:
