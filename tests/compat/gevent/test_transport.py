@@ -12,14 +12,14 @@ import gevent
 import gevent.event
 import pytest
 from gevent import socket, ssl
-from tests.compat.gevent.sockets import connected
+from tests.compat.gevent.sockets import BUFFER, connected
 
 from turnout.testing.certificates import Certificate
 from turnout_compat.gevent_runtime import GeventRuntime
 from turnout_compat.gevent_tls import TlsTransport, transport_over
 from turnout_compat.gevent_transport import GeventTransport
 
-MANY = 4 * 1024 * 1024  # more than the kernel buffers between two sockets
+MANY = 16 * BUFFER  # more than the kernel buffers between two sockets
 
 
 class Recorder:

@@ -16,7 +16,8 @@ from turnout.testing.certificates import Certificate
 from turnout_compat.threads_io import IoRuntime
 from turnout_compat.threads_transport import ThreadHangupWatch, transport_over
 
-MANY = 4 * 1024 * 1024  # more than the kernel buffers between two sockets
+BUFFER = 256 * 1024  # at each end: left alone, the kernel takes more and more
+MANY = 4 * 1024 * 1024  # more than the kernel then buffers between two sockets
 
 
 class Recorder:
@@ -101,8 +102,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 def connected(certificate: Certificate | None) -> tuple[socket.socket, socket.socket]:
     """Return both ends of a TCP connection, with TLS if there is a certificate."""
+    far = socket.socket()
+    far.settimeout(DEADLINE)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        far: socket.socket = socket.create_connection(listener.getsockname(), timeout=DEADLINE)
+        for one in (listener, far):  # what is accepted has it of the listener
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        far.connect(listener.getsockname())
         near, _ = listener.accept()
     if certificate is None:
         return near, far
