@@ -123,7 +123,7 @@ def environment() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": os.cpu_count(),  # not `sched_getaffinity`: the load has pinned itself
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
     }
 
@@ -164,6 +164,18 @@ def _bar(number: int, row: Row, raw: float, top: float) -> str:
 
 def write(path: Path, tables: Sequence[dict[str, Any]]) -> None:
     """Write everything as JSON, with the command line that it came from."""
-    command = f"python -m tests.bench {shlex.join(sys.argv[1:])}"
+    command = f"python -m tests.bench {shlex.join(_without_files(sys.argv[1:]))}"
     document = {"command": command, "environment": environment(), "tables": list(tables)}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _without_files(words: Sequence[str]) -> list[str]:
+    """Leave out where the results went, which is of no matter to who repeats a run."""
+    files = ("--json", "--svg")
+    pairs = zip(("", *words), words, strict=False)
+    return [
+        word
+        for before, word in pairs
+        if before not in files and not word.startswith(tuple(f"{one}=" for one in files))
+        if word not in files
+    ]

@@ -51,6 +51,13 @@ def test_every_table_of_a_run_is_shown_between_the_lines(tmp_path: Path) -> None
     assert "old" not in shown
 
 
+def test_a_run_is_shown_as_it_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["echo", "--json", "a.json", "--loads", "small,large", "--svg=b.svg", "--deflate"]
+    monkeypatch.setattr("sys.argv", ["__main__.py", *words])
+    shown = page_of(tmp_path, echoes("x", {"raw": 1}))
+    assert "## python -m tests.bench echo --loads small,large --deflate\n" in shown
+
+
 def test_a_page_without_the_lines_is_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
