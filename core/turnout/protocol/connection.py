@@ -108,14 +108,7 @@ class StandardConnection(Connection):
 
     def send(self, message: Message) -> None:
         """Write one message; raise what `FrameEncoder.encode` raises, then nothing is written."""
-        data = self._driver.encode(message)
-        if not self._delivering or len(data) >= CORK_LIMIT:
-            self._write(data)
-            return
-        self._corked.append(data)  # as in `_write`, without a call of its own
-        self._corked_size += len(data)
-        if self._corked_size >= CORK_LIMIT:
-            self.flush()
+        self._write(self._driver.encode(message))
 
     def send_prepared(self, prepared: PreparedMessage) -> None:
         """Write a message that other connections get too."""

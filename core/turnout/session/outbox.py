@@ -143,10 +143,7 @@ class Outbox:
     def _send_now(self, item: Message | PreparedMessage) -> Waiting | None:
         self._sending = True
         try:
-            if type(item) is PreparedMessage:
-                self._connection.send_prepared(item)
-            else:  # as in `_hand_over`, without a call of its own
-                self._connection.send(item)  # type: ignore[arg-type]  # so it is a Message
+            self._hand_over(item)
         finally:
             self._sending = False
             if self._queue or self._on_drained is not None:  # while a blocking engine was sending
