@@ -178,6 +178,7 @@ class Echo:
         self._in_flight = load.in_flight
         self._connections = {each.socket.fileno(): each for each in connections}
         self._poll = select.epoll()
+        self._buffer = bytearray(READ_SIZE)
         self._length = 0
         for number in self._connections:
             self._poll.register(number, select.EPOLLIN)
@@ -194,7 +195,7 @@ class Echo:
         before, cpu_before = self._replies, cpu()
         began = now = time.perf_counter()
         while now - began < seconds:
-            for number, events in self._poll.poll(0.1):
+            for number, events in self._poll.poll(0):
                 self._serve(self._connections[number], events)
             now = time.perf_counter()
         return Window(self._replies - before, now - began, cpu() - cpu_before)
@@ -212,10 +213,10 @@ class Echo:
             self._poll.modify(connection.socket.fileno(), select.EPOLLIN)
         if not events & ~select.EPOLLOUT:
             return
-        data = connection.socket.recv(READ_SIZE)
-        if not data:
+        received = connection.socket.recv_into(self._buffer)
+        if not received:
             raise ConnectionError("the server ended a connection")
-        count, connection.owed = divmod(connection.owed + len(data), self._length)
+        count, connection.owed = divmod(connection.owed + received, self._length)
         if count:
             connection.replies += count
             self._send(connection, count)
