@@ -59,11 +59,11 @@ class TaskStepper:
         except RuntimeError:  # the engine delivers from inside another task: let ours run it
             return awaitable, _NOT_STARTED
         try:
-            return awaitable, self._context.run(awaitable.send, None)
-        except StopIteration:
-            return None
+            # Not `send`: the end of a coroutine that returns nothing raises nothing by this way.
+            suspended_on = self._context.run(next, awaitable.__await__(), _ENDED)
         finally:
             _leave_task(self._loop, self._task)
+        return None if suspended_on is _ENDED else (awaitable, suspended_on)
 
     async def resume(self, awaitable: Awaitable[object], suspended_on: object) -> None:
         """Run the rest of what was stepped inside the task, which awaits this."""
@@ -112,6 +112,7 @@ class _NotStarted:
 
 
 _NOT_STARTED = _NotStarted()
+_ENDED = object()
 
 
 @types.coroutine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from turnout.errors import ConfigurationError
 from turnout.protocol.transport import Transport
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from turnout.http import Address
     from turnout.serving import ServerSettings
 
-__all__ = ["AsyncioTransport", "address_of", "bound_address", "end_output", "tls_context"]
+__all__ = ["AsyncioTransport", "address_of", "bound_address", "bound_reads", "end_output", "tls_context"]
+
+READ_SIZE: Final = 64 * 1024
 
 
 class AsyncioTransport(Transport):
@@ -26,6 +28,7 @@ class AsyncioTransport(Transport):
     """
 
     def __init__(self, transport: asyncio.Transport, native: Any = None) -> None:
+        bound_reads(transport)
         self._transport = transport
         self.native = transport if native is None else native
         self.half_closes = transport.can_write_eof()
@@ -62,6 +65,17 @@ class AsyncioTransport(Transport):
             end_output(self._transport)
         else:
             self._transport.close()
+
+
+def bound_reads(transport: Any) -> None:
+    """Let asyncio ask for no more than 64 KiB at once, where it can be told.
+
+    It asks for 256 KiB, into memory that is fresh each time. As long as nothing larger than glibc's
+    threshold of 128 KiB was ever freed, each read is a mapping made and unmapped: 12 µs more for
+    every message, or not, by what else the process happens to have done.
+    """
+    if hasattr(transport, "max_size"):  # uvloop has a buffer of its own
+        transport.max_size = READ_SIZE
 
 
 def end_output(transport: asyncio.Transport) -> None:

@@ -60,7 +60,6 @@ class Inbox(ABC):
     def put(self, message: Message) -> None:
         """Add one message, or hand it to the consumer that waits for it."""
         if self.consumer is not None:
-            self._all_answered = False
             self.consumer(message)
             return
         if self._messages is None:

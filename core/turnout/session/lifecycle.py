@@ -231,15 +231,16 @@ class SteppedMessages:
     def _consume(self, message: Message) -> None:
         # The callback may receive by itself, or make the engine deliver more: that has to wait.
         inbox = self._inbox
-        inbox.consumer = None
+        consumer, inbox.consumer = inbox.consumer, None
+        inbox._all_answered = False
         try:
             result = self._handle(self._session, message)
             if result is not None:
                 self._pending = self._stepper.step(result)
+            if self._pending is None and not inbox._messages:
+                inbox.consumer = consumer
+                return
         except BaseException as error:  # raised again by the connection's task, in _park
             self._error = error
-        if self._pending is None and self._error is None and not inbox._messages:
-            inbox.consumer = self._consume
-            return
         assert self._parked is not None
         self._parked.wake()

@@ -130,26 +130,26 @@ class Outbox:
             raise self.error()
         whole = type(item) is PreparedMessage or (item.is_first and item.is_last)  # type: ignore[union-attr]  # narrowed by the test before
         idle = self._writable and not self._sending and not self._queue
-        if whole and idle and self._open_kind is None:
-            return self._send_now(item)
-        return self._enqueue(item, whole)
-
-    async def send(self, item: Message | PreparedMessage) -> None:
-        """Send a message; return when the engine has taken it."""
-        waiting = self.post(item)
-        if waiting is not None:
-            await waiting.wait(self._runtime)
-
-    def _send_now(self, item: Message | PreparedMessage) -> Waiting | None:
+        if not (whole and idle and self._open_kind is None):
+            return self._enqueue(item, whole)
         self._sending = True
         try:
-            self._hand_over(item)
+            if type(item) is PreparedMessage:
+                self._connection.send_prepared(item)
+            else:
+                self._connection.send(item)  # type: ignore[arg-type]  # not prepared, so a Message
         finally:
             self._sending = False
             if self._queue or self._on_drained is not None:  # while a blocking engine was sending
                 self._flush()
         self._slice -= 1
         return None if self._slice else self._yield()
+
+    async def send(self, item: Message | PreparedMessage) -> None:
+        """Send a message; return when the engine has taken it."""
+        waiting = self.post(item)
+        if waiting is not None:
+            await waiting.wait(self._runtime)
 
     def _hand_over(self, item: Message | PreparedMessage) -> None:
         if type(item) is PreparedMessage:

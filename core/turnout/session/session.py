@@ -331,7 +331,7 @@ class WebSocketSession:
         """Take a data message."""
         if self._closing.state == "open":
             self._keepalive.heard = self._idle.active = True
-            self._inbox.put(message)
+            (self._inbox.consumer or self._inbox.put)(message)
 
     def ping_received(self, message: PingMessage) -> None:
         """Take a ping that the engine has answered."""
