@@ -13,12 +13,12 @@ cut a connection. A host whose connection is in Python can be asked for all of t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError, ProtocolError
-from turnout.messages import PingMessage, PongMessage
+from turnout.messages import DataMessage, PingMessage, PongMessage
 from turnout.protocol.receivers import NOT_UTF8
 from turnout.session.connection import Connection
 from turnout_compat.frame_guard import FrameGuard
@@ -45,6 +45,7 @@ FRAME: Final = "turnout.frame"
 IN_A_ROW: Final = 64
 """Messages that come from a host until the other connections have their turn."""
 Event: TypeAlias = "dict[str, Any]"
+NextMessage: TypeAlias = "Callable[[], DataMessage | None]"
 
 
 class FramedConnection(Connection):
@@ -52,6 +53,15 @@ class FramedConnection(Connection):
 
     options: WebSocketOptions
     deflate: DeflateParameters | None
+
+    @abstractmethod
+    def take_messages(self, passed_on: int, next_message: NextMessage) -> None:
+        """Take messages at once, past the host, while `next_message` has any.
+
+        None are taken while some of the `passed_on` messages and events are still on their way
+        through the host, or the session takes no more; then they have to go that way too. Raises
+        what `next_message` raises.
+        """
 
     @abstractmethod
     def take_control(self, message: PingMessage | PongMessage) -> bool:
@@ -114,6 +124,8 @@ def frames_of(scope: Any) -> Frames | None:
 class GuardedInput:
     """Lets through to a host's own parser what it may read, and tells what it would not tell.
 
+    A whole message in one frame need not go there: the connection takes it at once if it can.
+
     With `keeps_close`, the host does not see the peer's close frame, and has to answer it when it
     passes `turnout.closing` on. With `checks_text`, it gets no text that is no UTF-8.
     With `keeps_pongs`, it gets no pongs: a host that sends no pings has no use for a flood of them.
@@ -144,6 +156,7 @@ class GuardedInput:
         self.failed = False
         self.closed = False
         self.messages = 0
+        self._passed_on = 0
         self._guard: FrameGuard | None = None
         self._connection: FramedConnection | None = None
         self._early = b""
@@ -173,18 +186,25 @@ class GuardedInput:
         self._guard = FrameGuard(options, deflate, checks_text=self._checks_text)
         self._connection = connection
 
-    def receive(self, data: bytes) -> Iterator[bytes | Event]:
-        """Yield, in order, bytes that the host may read and events that it is to pass on."""
-        if self._guard is None or self._connection is None:
+    def receive(self, data: bytes) -> Iterable[bytes | Event]:
+        """Return, in order, bytes that the host may read and events that it is to pass on."""
+        guard, connection = self._guard, self._connection
+        if guard is None or connection is None:
             self._early += data
-            return
-        self._connection.heard = True
-        data, self._early = self._early + data, b""
+            return ()
+        connection.heard = True
+        if self._early:
+            data, self._early = self._early + data, b""
         if self.failed or self.closed:
-            return
-        self._guard.receive_data(data)
-        if not self._waits:
-            yield from self._read(self._guard)
+            return ()
+        guard.receive_data(data)
+        if self._waits:
+            return ()
+        try:
+            connection.take_messages(self._passed_on, guard.next_message)
+        except ProtocolError as error:
+            return (self._fail(error),)
+        return () if guard.is_drained else self._read(guard)
 
     def more(self) -> Iterator[bytes | Event]:
         """Yield what waited behind a message; to be called when the application has taken that."""
@@ -212,11 +232,15 @@ class GuardedInput:
                 if self._late_ping is not None and not self.writing_paused:
                     yield self.resume()
         except ProtocolError as error:
-            self.failed = True
-            yield {"type": "turnout.failed", "error": error.with_traceback(None)}
+            yield self._fail(error)
+
+    def _fail(self, error: ProtocolError) -> Event:
+        self.failed = True
+        return {"type": "turnout.failed", "error": error.with_traceback(None)}
 
     def _count_message(self) -> None:
         self.messages += 1
+        self._passed_on += 1
         if self._pace is not None:
             self._left -= 1
             self._waits = self._left <= 0
@@ -259,6 +283,7 @@ class GuardedInput:
     def _tell(self, kind: str, message: PingMessage | PongMessage) -> Iterator[Event]:
         assert self._connection is not None
         if not self._connection.take_control(message):
+            self._passed_on += 1
             yield {"type": kind, "message": message}
 
 

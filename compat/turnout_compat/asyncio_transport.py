@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from turnout.http import Address
     from turnout.serving import ServerSettings
 
-__all__ = ["AsyncioTransport", "address_of", "bound_address", "bound_reads", "end_output", "tls_context"]
+__all__ = [
+    "AsyncioTransport",
+    "address_of",
+    "bound_address",
+    "bound_reads",
+    "end_output",
+    "tls_context",
+]
 
 READ_SIZE: Final = 64 * 1024
 

@@ -9,7 +9,7 @@ without an end in both directions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -263,7 +263,7 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
             if self._input_ended and not self._input.waits:
                 self._end_input()
 
-    def _take(self, input_: Iterator[bytes | Event]) -> None:
+    def _take(self, input_: Iterable[bytes | Event]) -> None:
         for one in input_:
             if isinstance(one, bytes):
                 super().dataReceived(one)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError, ProtocolError
-from turnout.messages import PingMessage, PongMessage
+from turnout.messages import DataMessage, PingMessage, PongMessage, whole_binary, whole_text
 from turnout.protocol.frames import (
     BINARY,
     CLOSE,
@@ -82,7 +82,6 @@ class FrameGuard:
         "_owed",
         "_position",
         "_size",
-        "_whole",
     )
 
     def __init__(
@@ -97,7 +96,6 @@ class FrameGuard:
         self._inflater: MessageInflater | None = None
         self._inflating = False
         self._checks_text = checks_text
-        self._whole = _WHOLE - {_WHOLE_TEXT} if checks_text else _WHOLE
         self._mask = find_mask()
         self._data = b""
         self._position = 0
@@ -120,31 +118,66 @@ class FrameGuard:
         self._data = data
         self._position = 0
 
+    @property
+    def is_drained(self) -> bool:
+        """True while nothing is left of the bytes that came."""
+        return self._position == len(self._data)
+
+    def next_message(self) -> DataMessage | None:
+        """Return the next message, read, if it is all there in one frame and not compressed.
+
+        None says that `next_piece` is to be asked. Raises `InvalidPayloadError`.
+        """
+        begin = self._payload_of_whole()
+        if begin is None:
+            return None
+        data, start = self._data, self._position
+        end = self._position = begin + self._size
+        payload = self._mask(data[begin:end], data[begin - 4 : begin])
+        if data[start] != _WHOLE_TEXT:
+            return whole_binary(payload)
+        try:
+            return whole_text(payload.decode())
+        except UnicodeDecodeError:
+            raise InvalidPayloadError(NOT_UTF8) from None
+
     def next_piece(self) -> Piece | None:
         """Return the next bytes to hand on, of one frame at most; None when it takes more.
 
         Raises `ProtocolError` at the first byte that shows a violation; call it no more then.
         """
-        data, start = self._data, self._position
-        if start == len(data):
+        start = self._position
+        if start == len(self._data):
             return None
-        if self._left is None and len(data) - start >= SHORT_HEADER and self._kind is None:
-            # The short cut: a whole message in one frame that is all there.
-            first = data[start]
-            size = data[start + 1] ^ MASKED
-            end = start + SHORT_HEADER + size
-            if size >= TWO_BYTES:
-                if size > TWO_BYTES:
-                    return self._next_of_any_frame()
-                size = data[start + 2] << 8 | data[start + 3]
-                end = start + SHORT_HEADER + 2 + size
-                if size < TWO_BYTES:
-                    return self._next_of_any_frame()
-            limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
-            if end <= len(data) and size <= limit and first in self._whole:
-                self._position = end
-                return data[start:end], True
-        return self._next_of_any_frame()
+        begin = self._payload_of_whole()
+        if begin is None or (self._checks_text and self._data[start] == _WHOLE_TEXT):
+            return self._next_of_any_frame()
+        self._position = begin + self._size
+        return self._data[start : self._position], True
+
+    def _payload_of_whole(self) -> int | None:
+        """Tell where the payload of a whole, legal message in one frame begins; set `_size`.
+
+        None for any other frame, and until all of it is there.
+        """
+        data, start = self._data, self._position
+        begin = start + SHORT_HEADER
+        if len(data) < begin or self._left is not None or self._kind is not None:
+            return None
+        size = data[start + 1] ^ MASKED
+        if size >= TWO_BYTES:
+            if size > TWO_BYTES:  # or not masked
+                return None
+            size = data[start + 2] << 8 | data[start + 3]
+            begin += 2
+            if size < TWO_BYTES:
+                return None
+        first = data[start]
+        limit = self._limits.text if first == _WHOLE_TEXT else self._limits.binary
+        if begin + size > len(data) or size > limit or first not in _WHOLE:
+            return None
+        self._size = size
+        return begin
 
     def take_control(self) -> ControlFrame | None:
         """Return what the last piece said as a control frame, once; None when it was none."""

@@ -26,7 +26,7 @@ from turnout_compat.asgi_frames import (
     found_by_host,
     offer_frames,
 )
-from turnout_compat.asyncio_transport import end_output
+from turnout_compat.asyncio_transport import bound_reads, end_output
 
 if TYPE_CHECKING:
     from turnout_compat.asgi_frames import FramedConnection
@@ -144,6 +144,7 @@ class GuardedStream(WSStream):
 
     def begin(self, connection: FramedConnection) -> None:
         """Guard from now on."""
+        bound_reads(self._tcp_server().writer.transport)
         self._input.begin(connection)
         self.task_group.spawn(self._receive, b"")
 

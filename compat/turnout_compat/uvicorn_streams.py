@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout_compat.asgi_frames import FRAME, Event, Frames, GuardedInput, offer_frames
-from turnout_compat.asyncio_transport import end_output
+from turnout_compat.asyncio_transport import bound_reads, end_output
 
 if TYPE_CHECKING:
     from turnout_compat.asgi_frames import FramedConnection
@@ -113,6 +113,7 @@ class GuardedStream:
 
     def begin(self, connection: FramedConnection) -> None:
         """Guard from now on."""
+        bound_reads(self.transport)
         self._input.begin(connection)
         self._receive(b"")
         self._end_input()

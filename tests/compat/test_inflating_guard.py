@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections.abc import Callable
-from typing import cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.compat.framed import Unseen, begin
 
 from turnout.errors import ProtocolError
 from turnout.messages import BinaryMessage
@@ -22,7 +22,7 @@ from turnout.protocol.driver import Driver, Event, Failed
 from turnout.protocol.extensions import DeflateParameters
 from turnout.testing.deflating import RSV1, TAIL
 from turnout.testing.frames import BINARY, PING, TEXT, encode_frame
-from turnout_compat.asgi_frames import FramedConnection, GuardedInput
+from turnout_compat.asgi_frames import GuardedInput
 from turnout_compat.frame_guard import FrameGuard
 from turnout_compat.inflating import plain_frame
 
@@ -168,24 +168,10 @@ def test_plain_frame_is_one_that_a_client_may_send(size: int) -> None:
     assert events_of(Driver(UNLIMITED), [plain_frame(message)]) == [message]
 
 
-class Unseen:
-    """A connection whose handler sees no control frames."""
-
-    options = UNLIMITED
-    heard = False
-
-    def __init__(self, deflate: DeflateParameters | None) -> None:
-        self.deflate = deflate
-
-    def take_control(self, message: object) -> bool:
-        """Take it."""
-        return True
-
-
 def paced_input(deflate: DeflateParameters | None) -> GuardedInput:
     """Return the input of a host whose queue knows no bound, and that answers pings itself."""
     made = GuardedInput(paced=True, keeps_pings=True)
-    made.begin(cast("FramedConnection", Unseen(deflate)))
+    begin(made, Unseen(deflate))
     return made
 
 

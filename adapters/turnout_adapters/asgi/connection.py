@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
 from turnout.errors import ConnectionClosed
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
+from turnout.protocol.connection import CORK_LIMIT
 from turnout.protocol.encoder import FrameEncoder
 from turnout.protocol.limits import SizeLimits, too_big
 from turnout_compat.asgi_frames import FRAME, IN_A_ROW, FramedConnection, frames_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from turnout_adapters.asgi.response import AsgiResponse
     from turnout_adapters.asgi.strategy import AsgiStrategy
     from turnout_adapters.asgi.types import Event
-    from turnout_compat.asgi_frames import Frames
+    from turnout_compat.asgi_frames import Frames, NextMessage
 
 __all__ = ["AsgiConnection"]
 
@@ -70,6 +71,10 @@ class AsgiConnection(FramedConnection):
         self._readable.set()
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._taken = 0
+        self._corks = False
+        self._corked: list[bytes] = []
+        self._corked_size = 0
         self._close_sent = False
         self._lost = False
 
@@ -101,7 +106,7 @@ class AsgiConnection(FramedConnection):
         if self._encoder is None:
             self.send(prepared.message)
         else:
-            self._post({"type": FRAME, "payload": self._encoder.encode_prepared(prepared)})
+            self._post_frame(self._encoder.encode_prepared(prepared))
 
     def send_close(self, status: CloseStatus) -> None:
         """Let the host send its close frame; ASGI knows none without a code."""
@@ -129,12 +134,33 @@ class AsgiConnection(FramedConnection):
     def abort(self) -> None:
         """Cut the connection; without `Frames`, the host ends it when the application returns."""
         self._outbound.clear()
+        self._corked.clear()
         if self._frames is not None:
             self._frames.abort()
         else:
             self._cancel()
             self._strategy.cut(self._request)
             self._loop.call_soon(self._connection_lost, None)
+
+    def take_messages(self, passed_on: int, next_message: NextMessage) -> None:
+        """Take messages where they arrive; what is sent meanwhile leaves in one write."""
+        if self._taken != passed_on:
+            return
+        task = asyncio.current_task(self._loop)
+        if task is None:
+            self._take_each(next_message)
+        else:
+            call_outside(task, self._take_each, next_message)
+
+    def _take_each(self, next_message: NextMessage) -> None:
+        self._corks = True
+        try:
+            while self._readable.is_set() and (message := next_message()) is not None:
+                if not self._close_sent:
+                    self.session.message_received(message)
+        finally:
+            self._corks = False
+            self._flush()
 
     def take_control(self, message: PingMessage | PongMessage) -> bool:
         """Tell the session at once of what its handler does not see."""
@@ -164,13 +190,28 @@ class AsgiConnection(FramedConnection):
 
     def _send_whole(self, message: TextMessage | BinaryMessage) -> None:
         if self._encoder is not None:
-            self._post({"type": FRAME, "payload": self._encoder.encode(message)})
+            self._post_frame(self._encoder.encode(message))
         else:
             _check(message)
             kind = "text" if isinstance(message, TextMessage) else "bytes"
             self._post({"type": "websocket.send", kind: message.payload})
 
+    def _post_frame(self, frame: bytes) -> None:
+        if not self._corks:
+            self._post({"type": FRAME, "payload": frame})
+            return
+        self._corked.append(frame)
+        self._corked_size += len(frame)
+        if self._corked_size >= CORK_LIMIT:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._corked:
+            frames, self._corked, self._corked_size = self._corked, [], 0
+            self._post({"type": FRAME, "payload": b"".join(frames)})
+
     def _post(self, event: Event) -> None:
+        self._flush()
         if self._lost:
             return
         if self._writer is None:
@@ -243,6 +284,7 @@ class AsgiConnection(FramedConnection):
         assert task is not None
         try:
             while (event := await self._receive())["type"] != "websocket.disconnect":
+                self._taken += 1
                 call_outside(task, self._take, event)
                 if self._frames is None:
                     await self._let_answer()
