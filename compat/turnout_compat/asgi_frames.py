@@ -13,12 +13,12 @@ cut a connection. A host whose connection is in Python can be asked for all of t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from turnout.close import CloseStatus
 from turnout.errors import InvalidPayloadError, ProtocolError
-from turnout.messages import DataMessage, PingMessage, PongMessage
+from turnout.messages import PingMessage, PongMessage
 from turnout.protocol.receivers import NOT_UTF8
 from turnout.session.connection import Connection
 from turnout_compat.frame_guard import FrameGuard
@@ -45,7 +45,6 @@ FRAME: Final = "turnout.frame"
 IN_A_ROW: Final = 64
 """Messages that come from a host until the other connections have their turn."""
 Event: TypeAlias = "dict[str, Any]"
-NextMessage: TypeAlias = "Callable[[], DataMessage | None]"
 
 
 class FramedConnection(Connection):
@@ -55,13 +54,17 @@ class FramedConnection(Connection):
     deflate: DeflateParameters | None
 
     @abstractmethod
-    def take_messages(self, passed_on: int, next_message: NextMessage) -> None:
-        """Take messages at once, past the host, while `next_message` has any.
+    def take_messages(self, passed_on: int, guard: FrameGuard) -> None:
+        """Take messages at once, past the host, while the guard has any by `next_message`.
 
         None are taken while some of the `passed_on` messages and events are still on their way
         through the host, or the session takes no more; then they have to go that way too. Raises
         what `next_message` raises.
         """
+
+    @abstractmethod
+    def take_event(self, passed_on: int, event: Event) -> bool:
+        """Take a `turnout.` event at once, unless something is on its way; tell whether it was."""
 
     @abstractmethod
     def take_control(self, message: PingMessage | PongMessage) -> bool:
@@ -201,7 +204,7 @@ class GuardedInput:
         if self._waits:
             return ()
         try:
-            connection.take_messages(self._passed_on, guard.next_message)
+            connection.take_messages(self._passed_on, guard)
         except ProtocolError as error:
             return (self._fail(error),)
         return () if guard.is_drained else self._read(guard)
@@ -233,6 +236,16 @@ class GuardedInput:
                     yield self.resume()
         except ProtocolError as error:
             yield self._fail(error)
+
+    def deliver(self, event: Event) -> bool:
+        """Give an event to the connection at once, past the host; tell whether it was taken.
+
+        If not, the host has to pass it on, behind all that is on its way.
+        """
+        if self._connection is not None and self._connection.take_event(self._passed_on, event):
+            return True
+        self._passed_on += 1
+        return False
 
     def _fail(self, error: ProtocolError) -> Event:
         self.failed = True
@@ -283,7 +296,6 @@ class GuardedInput:
     def _tell(self, kind: str, message: PingMessage | PongMessage) -> Iterator[Event]:
         assert self._connection is not None
         if not self._connection.take_control(message):
-            self._passed_on += 1
             yield {"type": kind, "message": message}
 
 

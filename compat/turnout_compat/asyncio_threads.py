@@ -21,6 +21,8 @@ from turnout.session.lifecycle import Control
 from turnout_compat.threads_runtime import ThreadWaiter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from turnout.runtime import Timer
     from turnout.session.connection import Connection
     from turnout.session.outbox import Waiting
@@ -54,6 +56,14 @@ class ThreadInbox(Inbox):
             self.paused = True
             self._connection.pause_reading()
             self._look_again()  # the thread may have taken all of it meanwhile
+
+    def when_answered(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the thread is through, and what it has sent by then is handed over.
+
+        That may be on its way to the loop yet, which takes it first.
+        """
+        self._on_answered = callback
+        self._runtime.loop.call_soon(self._tell_answered)
 
     def clear(self) -> None:
         """Drop what has not been taken and let the engine read on."""

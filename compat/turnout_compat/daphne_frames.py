@@ -286,6 +286,8 @@ class GuardedProtocol(WebSocketProtocol):  # type: ignore[misc]  # daphne ships 
             self.sendCloseFrame(code, reason.encode(), isReply=True)
 
     def _tell(self, event: Event) -> None:
+        if self._input.deliver(event):
+            return
         if event["type"] in COUNTED:
             self._count()
         self.application_queue.put_nowait(event)

@@ -255,6 +255,10 @@ class GuardedStream(WSStream):
                 await self._handle_events()
 
     async def _tell(self, event: Event) -> None:
+        if not self._input.deliver(event):
+            await self._pass_on(event)
+
+    async def _pass_on(self, event: Event) -> None:
         if not self._is_over:
             await self.app_put(event)
 
@@ -263,7 +267,7 @@ class GuardedStream(WSStream):
             if isinstance(event, Message):
                 self.buffer.extend(event)
                 if event.message_finished:
-                    await self._tell(self.buffer.to_message())
+                    await self._pass_on(self.buffer.to_message())
                     self.buffer.clear()
             elif isinstance(event, Ping):
                 await self._answer(event.response())

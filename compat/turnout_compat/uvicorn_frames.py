@@ -28,13 +28,18 @@ __all__ = ["GuardedSansioProtocol", "GuardedWsprotoProtocol"]
 class EventQueue(asyncio.Queue[Event]):
     """A queue whose events are looked at first."""
 
-    def __init__(self, translate: Callable[[Event], Event | None]) -> None:
+    def __init__(
+        self, translate: Callable[[Event], Event | None], deliver: Callable[[Event], bool]
+    ) -> None:
         super().__init__()
         self._translate = translate
+        self._deliver = deliver
 
     def put_nowait(self, item: Event) -> None:
         """Put in what the event really means, if it means anything."""
         event = self._translate(item)
+        if event is not item and event is not None and event["type"].startswith("turnout."):
+            event = None if self._deliver(event) else event
         if event is not None:
             super().put_nowait(event)
 
@@ -51,7 +56,7 @@ class _Guarded(GuardedStream):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._meaning: str | None = None
-        self.queue = EventQueue(self._translate)
+        self.queue = EventQueue(self._translate, self._input.deliver)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say that the peer has vanished; if it has not, it said so before."""
@@ -100,6 +105,8 @@ class _Guarded(GuardedStream):
 
     def _tell(self, event: Event) -> None:
         """Pass an event on, and hold the peer back until the application has taken it."""
+        if self._input.deliver(event):
+            return
         self.queue.put_nowait(event)
         if not self.read_paused:
             self.read_paused = True
@@ -187,7 +194,7 @@ class GuardedWsprotoProtocol(_Guarded, WSProtocol):
         if self.conn.state is ConnectionState.OPEN:
             self._input.failed = True
             error = found_by_host(event.code, event.reason)
-            self.queue.put_nowait({"type": "turnout.failed", "error": error})
+            self._tell({"type": "turnout.failed", "error": error})
             return
         self._closed_by_peer = True
         with self._meant_as("closed by peer"):

@@ -187,9 +187,10 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
     def _pass_on_waiting(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._delivered:
             event = self._waiting.popleft()[1]
-            self._events.put_nowait(event)
             if event["type"] == "turnout.closing":
                 self._answer_close(event["code"], event["reason"])
+            if not self._input.deliver(event):
+                self._events.put_nowait(event)
 
     def _answer_close(self, code: int, reason: str) -> None:
         self._closed_by_peer = True

@@ -151,13 +151,15 @@ def handshakes(options: argparse.Namespace) -> Table:
                 measure_handshakes(server, subject.path, options.seconds / 4)
                 measured = measure_handshakes(server, subject.path, options.seconds)
             runs.setdefault(subject.name, []).append(measured)
+    rates = {name: statistics.median(run.rate for run in each) for name, each in runs.items()}
     costs = {name: statistics.median(run.cost for run in each) for name, each in runs.items()}
     rows = []
-    for name, windows in runs.items():
-        ratio = costs[own[name]] / costs[name] if name in own else None
-        rate = statistics.median(window.rate for window in windows)
-        rows.append(Figures(name, [rate, costs[name], ratio]))
-    return Table("handshakes", ("a second", "µs of processor", "bare ÷ (processor)"), rows)
+    for name in runs:
+        faster, cheaper = None, None
+        if name in own:
+            faster, cheaper = rates[name] / rates[own[name]], costs[own[name]] / costs[name]
+        rows.append(Figures(name, [rates[name], faster, costs[name], cheaper]))
+    return Table("handshakes", ("a second", "÷ bare", "µs of processor", "bare ÷"), rows)
 
 
 def subjects(engines: Sequence[str]) -> list[Subject]:

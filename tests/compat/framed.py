@@ -7,7 +7,8 @@ from typing import cast
 from turnout.messages import Message, PingMessage, PongMessage
 from turnout.options import WebSocketOptions
 from turnout.protocol.extensions import DeflateParameters
-from turnout_compat.asgi_frames import FramedConnection, GuardedInput, NextMessage
+from turnout_compat.asgi_frames import Event, FramedConnection, GuardedInput
+from turnout_compat.frame_guard import FrameGuard
 
 __all__ = ["Seeing", "Unseen", "begin"]
 
@@ -25,8 +26,12 @@ class Unseen:
         """Take it."""
         return True
 
-    def take_messages(self, passed_on: int, next_message: NextMessage) -> None:
+    def take_messages(self, passed_on: int, guard: FrameGuard) -> None:
         """Take none."""
+
+    def take_event(self, passed_on: int, event: Event) -> bool:
+        """Take none."""
+        return False
 
 
 class Seeing(Unseen):
@@ -42,14 +47,21 @@ class Seeing(Unseen):
         """Leave it to the host to pass it on."""
         return False
 
-    def take_messages(self, passed_on: int, next_message: NextMessage) -> None:
+    def take_messages(self, passed_on: int, guard: FrameGuard) -> None:
         """Take what there is, when nothing is on its way."""
         while self.taken == passed_on and self.takes:
-            message = next_message()
+            message = guard.next_message()
             if message is None:
                 return
             self.takes -= 1
             self.messages.append(message)
+
+    def take_event(self, passed_on: int, event: Event) -> bool:
+        """Take it, when nothing is on its way."""
+        if self.taken != passed_on:
+            return False
+        self.messages.append(event["message"])
+        return True
 
 
 def begin(guarded: GuardedInput, connection: Unseen) -> None:

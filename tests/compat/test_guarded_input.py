@@ -96,6 +96,7 @@ def test_messages_follow_what_is_on_its_way_through_the_host() -> None:
     begin(guarded, connection)
     ping = {"type": "turnout.ping", "message": PingMessage(b"first")}
     assert list(guarded.receive(FIRST + DATA)) == [FIRST, ping, DATA]
+    assert not guarded.deliver(ping)
     assert list(guarded.receive(DATA)) == [DATA]
     connection.taken = 2
     assert list(guarded.receive(DATA)) == [DATA]
@@ -143,7 +144,7 @@ def test_order_of_messages_does_not_depend_on_their_way(
     sent = b"".join(frames)
     guarded, connection = GuardedInput(keeps_pings=True), Seeing()
     begin(guarded, connection)
-    host = Host(connection)
+    host = Host(guarded, connection)
     for chunk in cut(sent, cuts):
         host.take(guarded.receive(chunk))
         if data.draw(st.booleans()):
@@ -155,7 +156,8 @@ def test_order_of_messages_does_not_depend_on_their_way(
 class Host:
     """Reads as a host would, and keeps what it read until the application asks."""
 
-    def __init__(self, connection: Seeing) -> None:
+    def __init__(self, guarded: GuardedInput, connection: Seeing) -> None:
+        self._guarded = guarded
         self._connection = connection
         self._driver = Driver(WebSocketOptions())
         self._queue: list[Message] = []
@@ -168,7 +170,7 @@ class Host:
                 while isinstance(message := self._driver.next_event(), Message):
                     if isinstance(message, DataMessage):
                         self._queue.append(message)
-            elif piece["type"] != "turnout.answer":
+            elif piece["type"] != "turnout.answer" and not self._guarded.deliver(piece):
                 self._queue.append(piece["message"])
 
     def deliver(self) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from turnout_adapters.asgi.response import AsgiResponse
     from turnout_adapters.asgi.strategy import AsgiStrategy
     from turnout_adapters.asgi.types import Event
-    from turnout_compat.asgi_frames import Frames, NextMessage
+    from turnout_compat.asgi_frames import Frames
+    from turnout_compat.frame_guard import FrameGuard
 
 __all__ = ["AsgiConnection"]
 
@@ -142,20 +143,29 @@ class AsgiConnection(FramedConnection):
             self._strategy.cut(self._request)
             self._loop.call_soon(self._connection_lost, None)
 
-    def take_messages(self, passed_on: int, next_message: NextMessage) -> None:
+    def take_messages(self, passed_on: int, guard: FrameGuard) -> None:
         """Take messages where they arrive; what is sent meanwhile leaves in one write."""
+        if self._taken == passed_on:
+            self._call_outside(self._take_each, guard)
+
+    def take_event(self, passed_on: int, event: Event) -> bool:
+        """Take an event where it arrives."""
         if self._taken != passed_on:
-            return
+            return False
+        self._call_outside(self._take, event)
+        return True
+
+    def _call_outside(self, call: Callable[[Any], None], argument: Any) -> None:
         task = asyncio.current_task(self._loop)
         if task is None:
-            self._take_each(next_message)
+            call(argument)
         else:
-            call_outside(task, self._take_each, next_message)
+            call_outside(task, call, argument)
 
-    def _take_each(self, next_message: NextMessage) -> None:
-        self._corks = True
+    def _take_each(self, guard: FrameGuard) -> None:
         try:
-            while self._readable.is_set() and (message := next_message()) is not None:
+            while self._readable.is_set() and (message := guard.next_message()) is not None:
+                self._corks = not guard.is_drained
                 if not self._close_sent:
                     self.session.message_received(message)
         finally:
@@ -197,12 +207,12 @@ class AsgiConnection(FramedConnection):
             self._post({"type": "websocket.send", kind: message.payload})
 
     def _post_frame(self, frame: bytes) -> None:
-        if not self._corks:
+        if not (self._corks or self._corked):
             self._post({"type": FRAME, "payload": frame})
             return
         self._corked.append(frame)
         self._corked_size += len(frame)
-        if self._corked_size >= CORK_LIMIT:
+        if not self._corks or self._corked_size >= CORK_LIMIT:
             self._flush()
 
     def _flush(self) -> None:
