@@ -18,6 +18,8 @@ from turnout import (
     TextMessage,
     UsageError,
 )
+from turnout.errors import ProtocolError
+from turnout_compat.asyncio_threads import ThreadInbox
 from turnout_compat.threads_runtime import ThreadsRuntime, ThreadTask
 
 
@@ -187,6 +189,39 @@ def test_a_close_from_elsewhere_ends_the_wait_for_a_message() -> None:
     script = run(handler, beside)
     assert script.error is None
     assert script.codes == [4010]
+
+
+def test_failure_comes_behind_an_answer_on_its_way_to_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread is through with the message, but the loop has not seen yet what it sent."""
+    through = threading.Event()
+    came_back = ThreadInbox._came_back
+
+    def noted(inbox: ThreadInbox) -> None:
+        came_back(inbox)
+        through.set()
+
+    monkeypatch.setattr(ThreadInbox, "_came_back", noted)
+    sent: list[Any] = []
+
+    async def beside(running: Running) -> None:
+        assert await asyncio.to_thread(through.wait, DEADLINE)
+        through.clear()
+        session = running.connection.session
+        session.message_received(TextMessage("asked"))
+        assert through.wait(DEADLINE)  # the loop stands still meanwhile
+        session.failed(CloseStatus(1002), ProtocolError("a violation"))
+        await running.turns(3)
+        sent.extend(message.payload for message in running.connection.sent)
+        assert not session.is_open
+
+    def handler(session: Any) -> None:
+        for _ in session:
+            session.send("answered")
+
+    run(handler, beside)
+    assert sent == ["answered"]
 
 
 def test_a_timer_that_raises_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
