@@ -64,7 +64,7 @@ class FramedConnection(Connection):
 
     @abstractmethod
     def take_event(self, passed_on: int, event: Event) -> bool:
-        """Take a `turnout.` event at once, unless something is on its way; tell whether it was."""
+        """Take a `turnout.` event at once, as `take_messages` does; tell whether it was taken."""
 
     @abstractmethod
     def take_control(self, message: PingMessage | PongMessage) -> bool:

@@ -21,8 +21,6 @@ from turnout.session.lifecycle import Control
 from turnout_compat.threads_runtime import ThreadWaiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from turnout.runtime import Timer
     from turnout.session.connection import Connection
     from turnout.session.outbox import Waiting
@@ -56,14 +54,6 @@ class ThreadInbox(Inbox):
             self.paused = True
             self._connection.pause_reading()
             self._look_again()  # the thread may have taken all of it meanwhile
-
-    def when_answered(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once the thread is through, and what it has sent by then is handed over.
-
-        That may be on its way to the loop yet, which takes it first.
-        """
-        self._on_answered = callback
-        self._runtime.loop.call_soon(self._tell_answered)
 
     def clear(self) -> None:
         """Drop what has not been taken and let the engine read on."""
@@ -117,6 +107,10 @@ class ThreadInbox(Inbox):
         self._all_answered = True  # before the look, as the loop sets the callback before its own
         if self._on_answered is not None:  # and a message may have come meanwhile
             self._runtime.call_inside(self._tell_answered)
+
+    def _tell(self) -> None:
+        # Behind what the thread has sent until now, which may be on its way to the loop yet.
+        self._runtime.loop.call_soon(super()._tell)
 
     def _pop(self) -> Message | None:
         try:

@@ -191,8 +191,9 @@ def test_a_close_from_elsewhere_ends_the_wait_for_a_message() -> None:
     assert script.codes == [4010]
 
 
+@pytest.mark.parametrize("failed", ["before the thread is through", "after that"])
 def test_failure_comes_behind_an_answer_on_its_way_to_the_loop(
-    monkeypatch: pytest.MonkeyPatch,
+    failed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread is through with the message, but the loop has not seen yet what it sent."""
     through = threading.Event()
@@ -210,8 +211,11 @@ def test_failure_comes_behind_an_answer_on_its_way_to_the_loop(
         through.clear()
         session = running.connection.session
         session.message_received(TextMessage("asked"))
+        if failed.startswith("before"):
+            session.failed(CloseStatus(1002), ProtocolError("a violation"))
         assert through.wait(DEADLINE)  # the loop stands still meanwhile
-        session.failed(CloseStatus(1002), ProtocolError("a violation"))
+        if failed.startswith("after"):
+            session.failed(CloseStatus(1002), ProtocolError("a violation"))
         await running.turns(3)
         sent.extend(message.payload for message in running.connection.sent)
         assert not session.is_open

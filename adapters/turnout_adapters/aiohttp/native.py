@@ -50,7 +50,7 @@ def websocket_response(
 
 
 class NativeConnection(StandardConnection):
-    """A connection whose frames aiohttp reads and writes."""
+    """A connection whose control frames and fragments aiohttp reads and writes."""
 
     def __init__(
         self,
@@ -61,11 +61,7 @@ class NativeConnection(StandardConnection):
     ) -> None:
         super().__init__(transport, options, deflate)
         guard = FrameGuard(options, deflate)
-        driver = (
-            AiohttpDriver(guard, websocket)
-            if deflate is None
-            else DeflatingDriver(guard, websocket, FrameEncoder(deflate))
-        )
+        driver = AiohttpDriver(guard, websocket, FrameEncoder(deflate))
         self._driver = driver  # type: ignore[assignment]  # in its place
 
 
@@ -82,17 +78,20 @@ _CONTROL: dict[WSMsgType, Callable[[Any], Event]] = {
 
 
 class AiohttpDriver:
-    """What the standard driver does, done by aiohttp behind a `FrameGuard`.
+    """What the standard driver does, done by aiohttp behind a `FrameGuard` where it is of use.
 
-    Every call completes at once: aiohttp's reader is fed one message at a time, and its writer
-    writes to a list.
+    A whole message in one frame passes aiohttp by, in both directions, and what is compressed does
+    outwards, because aiohttp could not bound it. Every call completes at once: aiohttp's reader is
+    fed one message at a time, and its writer writes to a list.
     """
 
     __slots__ = (
         "_discarding",
+        "_encoder",
         "_feed",
         "_found_wrong",
         "_guard",
+        "_next_message",
         "_next_piece",
         "_pieces",
         "_read",
@@ -100,9 +99,13 @@ class AiohttpDriver:
         "_take",
     )
 
-    def __init__(self, guard: FrameGuard, websocket: DetachedWebSocket) -> None:
+    def __init__(
+        self, guard: FrameGuard, websocket: DetachedWebSocket, encoder: FrameEncoder
+    ) -> None:
+        self._encoder = encoder
         self._found_wrong = websocket.error
         self._guard = guard
+        self._next_message = guard.next_message
         self._next_piece = guard.next_piece
         self._feed = websocket.feed
         self._read = websocket.read
@@ -124,6 +127,9 @@ class AiohttpDriver:
         if self._discarding:
             return None
         try:
+            message = self._next_message()
+            if message is not None:
+                return message
             while (piece := self._next_piece()) is not None:
                 if self._feed(piece[0])[0]:
                     raise self._error()
@@ -153,16 +159,12 @@ class AiohttpDriver:
 
     def encode(self, message: Message) -> bytes:
         """Return the frame of a message; of one in pieces, nothing before the last of them."""
-        if type(message) is TextMessage and message.is_first and message.is_last:
-            drive(self._send_frame(message.payload.encode(), WSMsgType.TEXT))
-        elif type(message) is BinaryMessage and message.is_first and message.is_last:
-            drive(self._send_frame(message.payload, WSMsgType.BINARY))
-        elif isinstance(message, (TextMessage, BinaryMessage)):
+        if isinstance(message, (TextMessage, BinaryMessage)):
+            if message.is_first and message.is_last:
+                return self._encoder.encode(message)
             return self._encode_piece(message)
-        elif isinstance(message, PingMessage):
-            drive(self._send_frame(message.payload, WSMsgType.PING))
-        else:
-            drive(self._send_frame(message.payload, WSMsgType.PONG))
+        kind = WSMsgType.PING if isinstance(message, PingMessage) else WSMsgType.PONG
+        drive(self._send_frame(message.payload, kind))
         return self._take()
 
     def _encode_piece(self, message: TextMessage | BinaryMessage) -> bytes:
@@ -178,7 +180,7 @@ class AiohttpDriver:
 
     def encode_prepared(self, prepared: PreparedMessage) -> bytes:
         """Return the frame that many connections get."""
-        return prepared.frame(None)
+        return self._encoder.encode_prepared(prepared)
 
     def encode_close(self, status: CloseStatus) -> bytes:
         """Return a close frame; 1005 stands for one without a code."""
@@ -188,28 +190,3 @@ class AiohttpDriver:
             payload = status.code.to_bytes(2, "big") + status.reason.encode()
         drive(self._send_frame(payload, WSMsgType.CLOSE))
         return self._take()
-
-
-class DeflatingDriver(AiohttpDriver):
-    """The driver of a connection with permessage-deflate, which aiohttp could not bound.
-
-    Its reader gets messages that are inflated; those that are sent are framed by turnout.
-    """
-
-    __slots__ = ("_encoder",)
-
-    def __init__(
-        self, guard: FrameGuard, websocket: DetachedWebSocket, encoder: FrameEncoder
-    ) -> None:
-        super().__init__(guard, websocket)
-        self._encoder = encoder
-
-    def encode(self, message: Message) -> bytes:
-        """Return the frame of a message; of one in pieces, nothing before the last of them."""
-        if isinstance(message, (TextMessage, BinaryMessage)) and message.is_whole:
-            return self._encoder.encode(message)
-        return super().encode(message)
-
-    def encode_prepared(self, prepared: PreparedMessage) -> bytes:
-        """Return the frame that many connections get."""
-        return self._encoder.encode_prepared(prepared)

@@ -83,10 +83,11 @@ class AiohttpStrategy(RequestUpgradeStrategy):
 
 
 class NativeAiohttpStrategy(AiohttpStrategy):
-    """aiohttp's own `WebSocketResponse`, which is `session.native`; it reads and writes frames.
+    """aiohttp's own `WebSocketResponse`, which is `session.native`.
 
-    It knows whole messages only. permessage-deflate is turnout's: aiohttp has no windows that could
-    be bounded.
+    It reads and writes control frames, and reads messages in fragments. What is in one frame passes
+    it by, and so does permessage-deflate: aiohttp has no windows that could be bounded. Handlers
+    get whole messages only.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(partial_messages=False, partial_send=False)

@@ -150,7 +150,7 @@ class AsgiConnection(FramedConnection):
 
     def take_event(self, passed_on: int, event: Event) -> bool:
         """Take an event where it arrives."""
-        if self._taken != passed_on:
+        if self._taken != passed_on or not self._readable.is_set():
             return False
         self._call_outside(self._take, event)
         return True

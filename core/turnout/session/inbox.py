@@ -114,7 +114,11 @@ class Inbox(ABC):
 
     def _tell_answered(self) -> None:
         is_through = not self._messages and (self._all_answered or self.consumer is not None)
-        if is_through and self._on_answered is not None:
+        if is_through:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._on_answered is not None:
             callback, self._on_answered = self._on_answered, None
             callback()
 
