@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from tests.bench.connections import HANDSHAKES
 from tests.bench.echo import LOADS
 from tests.bench.report import COLUMNS
 
 from turnout.testing.markdown import table
 
-__all__ = ["BUDGETS", "Budget", "budget_table"]
+__all__ = ["BUDGETS", "Budget", "Run", "budget_table", "handshake_table"]
 
 TITLES = [str(LOADS[name]) for name in ("small", "pipelined", "medium")]
+OPENED = 0.90
+Run: TypeAlias = Mapping[str, Any]
+"""What a benchmark has written."""
 STARLETTE = tuple(
     f"uvicorn {each} + Starlette" for each in ("websockets-sansio", "websockets", "wsproto")
 )
@@ -58,24 +62,44 @@ BUDGETS = (
 )
 
 
-def budget_table(tables: Sequence[Mapping[str, Any]]) -> str:
-    """Return the budgets that a run has measured, as Markdown; what is missed is bold."""
-    rates = {one["title"]: _rates(one) for one in tables if one["columns"][0] == COLUMNS[0]}
+def budget_table(runs: Sequence[Run]) -> str:
+    """Return the budgets that runs have measured, as Markdown; what is missed is bold."""
+    rates = [_rates_by_title(run) for run in runs]
     rows = [[budget.title, *cells] for budget in BUDGETS if any(cells := [*_cells(budget, rates)])]
     return table(["", *TITLES], rows) if rows else ""
 
 
-def _rates(one: Mapping[str, Any]) -> dict[str, float]:
-    return {row["name"]: row["values"][0] for row in one["rows"]}
+def handshake_table(runs: Sequence[Run]) -> str:
+    """Return how many handshakes each engine makes beside the bare one, as Markdown."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        for one in run["tables"]:
+            if one["title"] == HANDSHAKES:
+                for row in one["rows"]:
+                    if row["values"][1] is not None:
+                        found.setdefault(row["name"], []).append(_shown(row["values"][1], OPENED))
+    rows = [[name, " / ".join(cells)] for name, cells in found.items()]
+    return table(["", f"handshakes ÷ bare (≥ {OPENED:g})"], rows) if rows else ""
 
 
-def _cells(budget: Budget, rates: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+def _rates_by_title(run: Run) -> dict[str, dict[str, float]]:
+    return {
+        one["title"]: {row["name"]: row["values"][0] for row in one["rows"]}
+        for one in run["tables"]
+        if one["columns"][0] == COLUMNS[0]
+    }
+
+
+def _cells(budget: Budget, runs: Sequence[Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
     for least, title in zip(budget.least, TITLES, strict=True):
-        found = rates.get(title, {})
-        others = [found[one] for one in budget.others if one in found]
-        if budget.subject not in found or not others:
-            yield ""
-            continue
-        ratio = found[budget.subject] / max(others)
-        shown = f"{ratio:.2f}"
-        yield f"{shown if ratio >= least else f'**{shown}**'} (≥ {least:g})"
+        ratios = [
+            _shown(found[budget.subject] / max(others), least)
+            for run in runs
+            if budget.subject in (found := run.get(title, {}))
+            if (others := [found[one] for one in budget.others if one in found])
+        ]
+        yield f"{' / '.join(ratios)} (≥ {least:g})" if ratios else ""
+
+
+def _shown(ratio: float, least: float) -> str:
+    return f"{ratio:.2f}" if ratio >= least else f"**{ratio:.2f}**"

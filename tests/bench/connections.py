@@ -27,6 +27,8 @@ from tests.bench.servers import CORES, Server, Subject, bare, running, turnout
 
 MESSAGE = "x" * 125
 FRAME = 2 + len(MESSAGE)
+HANDSHAKES = "handshakes"
+"""The title of their table."""
 ASK = f"GET /broadcast HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Message: {MESSAGE}\r\n\r\n".encode()
 
 
@@ -159,7 +161,7 @@ def handshakes(options: argparse.Namespace) -> Table:
         if name in own:
             faster, cheaper = rates[name] / rates[own[name]], costs[own[name]] / costs[name]
         rows.append(Figures(name, [rates[name], faster, costs[name], cheaper]))
-    return Table("handshakes", ("a second", "÷ bare", "µs of processor", "bare ÷"), rows)
+    return Table(HANDSHAKES, ("a second", "÷ bare", "µs of processor", "bare ÷"), rows)
 
 
 def subjects(engines: Sequence[str]) -> list[Subject]:
@@ -202,7 +204,7 @@ def broadcasts(options: argparse.Namespace) -> Table:
 
 
 REPORTS: dict[str, Callable[[argparse.Namespace], Table]] = {
-    "handshakes": handshakes,
+    HANDSHAKES: handshakes,
     "memory": idle,
     "broadcast": broadcasts,
 }

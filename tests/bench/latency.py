@@ -69,7 +69,7 @@ class Flood:
     def go_on(self) -> None:
         """Send a message for each reply."""
         connection = self._connection
-        owed = connection.owed + len(connection.socket.recv(1 << 20))
+        owed = connection.owed + len(connection.socket.recv(1 << 16))
         count, connection.owed = divmod(owed, self._length)
         if not connection.send(self._message * count):
             raise BlockingIOError("the flood is larger than the socket's buffer")

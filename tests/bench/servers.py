@@ -74,6 +74,7 @@ BARE: dict[str, Subject] = {
         *(Subject(one.name, ("-m", *one.command)) for one in BARE_SERVERS.values()),
         *map(_starlette, ("websockets-sansio", "websockets", "wsproto")),
         _starlette("turnout_adapters.uvicorn:WebSocketProtocol", "turnout"),
+        Subject("floor", (str(HERE / "floor_echo.py"), PORT)),
         Subject("picows", (str(HERE / "picows_echo.py"), PORT)),
         Subject(
             "engineio",
