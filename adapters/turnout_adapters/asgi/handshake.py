@@ -35,7 +35,7 @@ def is_handshake(scope: Scope, registry: WebSocketHandlerRegistry) -> bool:
     if "path" not in scope:
         scope = {**scope, "path": unquote(scope["raw_path"])}
     request = AsgiRequest(scope, Receiver.unused())
-    return registry.find(request.raw_path) is not None and _Checks().pass_for(request)
+    return registry.find(request.raw_path) is not None and _CHECKS.pass_for(request)
 
 
 class _Checks(HandshakeHandler):
@@ -52,3 +52,6 @@ class _Checks(HandshakeHandler):
         """Leave one origin to the policy of its handler; several are allowed by none."""
         if len(request.headers.get_all("origin")) > 1:
             raise HandshakeRefused(403)
+
+
+_CHECKS = _Checks()

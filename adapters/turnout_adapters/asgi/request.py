@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -72,7 +73,7 @@ class AsgiRequest(ServerHttpRequest):
         query = self.query_string
         return f"{self._whole_path}?{query}" if query else self._whole_path
 
-    @property
+    @cached_property
     def raw_path(self) -> str:
         """The path below `root_path`, percent-encoded, without the query."""
         root = quote(self.native.get("root_path", ""), safe=PATH_CHARACTERS).rstrip("/")

@@ -59,6 +59,8 @@ class _Careful:
     _head_timer: asyncio.TimerHandle | None = None
     _is_waiting = False
     _head_size = 0
+    _decided: tuple[Any, bool] | None = None
+    """What was last decided, and of which scope: there is one for each request."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -124,6 +126,11 @@ class _Careful:
 
     def _should_upgrade(self) -> bool:
         self._request_arrived()
+        if self._decided is None or self._decided[0] is not self.scope:  # uvicorn asks three times
+            self._decided = self.scope, self._decide()
+        return self._decided[1]
+
+    def _decide(self) -> bool:
         if not super()._should_upgrade():  # type: ignore[misc]  # uvicorn's
             return False
         return not self.checks or self._is_ours()
