@@ -17,12 +17,8 @@ __all__ = ["TlsTransport", "transport_over"]
 
 def transport_over(sock: Any, runtime: GeventRuntime, native: Any = None) -> GeventTransport:
     """Return the transport for a socket that nobody else reads or writes from now on."""
-    if native is None:
-        native = sock
-    if isinstance(sock, ssl.SSLSocket):
-        return TlsTransport(sock, runtime, native)
-    # gevent's socket is one of the standard library's with its own way to wait, which is not used.
-    return GeventTransport(getattr(sock, "_sock", sock), runtime, native)
+    kind = TlsTransport if isinstance(sock, ssl.SSLSocket) else GeventTransport
+    return kind(sock, runtime, native)
 
 
 class TlsTransport(TlsMixin, GeventTransport):
