@@ -6,12 +6,13 @@
 Messages are sent when they are due, whether or not earlier ones were answered, and their time runs
 from when they were due: a server that stands still for a moment delays all that would have come in
 that moment, and is charged for all of it. With `--flood` one more connection sends as much as it
-can meanwhile.
+can meanwhile. A row without figures is of a server that left replies owed for ten seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import select
@@ -75,6 +76,10 @@ class Flood:
             raise BlockingIOError("the flood is larger than the socket's buffer")
 
 
+class UnsustainableError(Exception):
+    """The server does not keep up with the rate, or with the flood beside it."""
+
+
 class Steady:
     """Sends one message after the other, round the connections, at a fixed rate."""
 
@@ -109,7 +114,7 @@ class Steady:
             self._read(due - time.perf_counter())
         while any(each.sent_at for each in self._connections):
             if time.perf_counter() > end + DEADLINE:
-                raise TimeoutError("the rate is not sustainable: replies are owed")
+                raise UnsustainableError("replies are owed long after the last message")
             self._read(0.1)
         return Latency.of(self._taken)
 
@@ -119,7 +124,7 @@ class Steady:
 
     def _send(self, connection: Connection, due: float) -> None:
         if not connection.send(self._message):
-            raise BlockingIOError("the rate is not sustainable: a socket is full")
+            raise UnsustainableError("a socket is full")
         connection.sent_at.append(due)
 
     def _read(self, patience: float) -> None:
@@ -160,15 +165,24 @@ def subjects(options: argparse.Namespace) -> list[Subject]:
 
 
 def rows_of(options: argparse.Namespace, *, flood: bool) -> list[Figures]:
-    """Measure all subjects in turns; return the medians of their percentiles."""
+    """Measure all subjects in turns; return the medians of their percentiles.
+
+    There are none for one that has not kept up each time.
+    """
     found: dict[str, list[Latency]] = {}
     for _ in range(options.rounds):
         for subject in subjects(options):
-            found.setdefault(subject.name, []).append(measure(subject, options, flood=flood))
-    return [
-        Figures(name, [statistics.median(run.at(share) for run in runs) for share in SHARES])
-        for name, runs in found.items()
-    ]
+            runs = found.setdefault(subject.name, [])
+            with contextlib.suppress(UnsustainableError):
+                runs.append(measure(subject, options, flood=flood))
+    return [Figures(name, medians(runs, options.rounds)) for name, runs in found.items()]
+
+
+def medians(runs: Sequence[Latency], rounds: int) -> list[float | None]:
+    """Return the median of each percentile; nothing unless all rounds were kept up with."""
+    if len(runs) < rounds:
+        return [None for _ in SHARES]
+    return [statistics.median(run.at(share) for run in runs) for share in SHARES]
 
 
 def tables(options: argparse.Namespace) -> Iterator[Table]:
