@@ -121,7 +121,7 @@ def table_of(title: str, rows: Sequence[Row]) -> Table:
 def environment() -> dict[str, Any]:
     """Return what was measured with, and when."""
     return {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "python": platform.python_version(),
         "processors": os.cpu_count(),  # not `sched_getaffinity`: the load has pinned itself
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
