@@ -16,8 +16,12 @@ from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from turnout.session.inbox import RuntimeInbox
+from turnout_compat.asyncio_streams import ENDED, NOT_ENTERED, StreamDriver, Turnstile
+
 if TYPE_CHECKING:
     from turnout.runtime import Waiter
+    from turnout.session.inbox import Inbox
     from turnout.session.lifecycle import Suspended
 
 __all__ = ["TaskStepper", "call_outside"]
@@ -64,6 +68,32 @@ class TaskStepper:
         finally:
             _leave_task(self._loop, self._task)
         return None if suspended_on is _ENDED else (awaitable, suspended_on)
+
+    def stream(self, handling: Awaitable[object], inbox: Inbox) -> Awaitable[object]:
+        """Return what runs a stream handler, stepping it on where its messages arrive."""
+        if not isinstance(handling, Coroutine) or not isinstance(inbox, RuntimeInbox):
+            return handling  # a future, say: there is nothing to step
+        return StreamDriver(handling, inbox, self, Turnstile(self._task))
+
+    def send(self, coroutine: Coroutine[Any, Any, object], value: object) -> object:
+        """Send a value into a coroutine; return what it waits for then, or `ENDED`.
+
+        Returns `NOT_ENTERED`, with nothing done, where another task runs.
+        """
+        try:
+            _enter_task(self._loop, self._task)
+        except RuntimeError:
+            return NOT_ENTERED
+        try:
+            return self._context.run(coroutine.send, value)
+        except StopIteration:
+            return ENDED
+        finally:
+            _leave_task(self._loop, self._task)
+
+    def waiter(self) -> asyncio.Future[None]:
+        """Return what the task can wait for."""
+        return self._loop.create_future()
 
     async def resume(self, awaitable: Awaitable[object], suspended_on: object) -> None:
         """Run the rest of what was stepped inside the task, which awaits this."""

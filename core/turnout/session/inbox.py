@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from turnout.errors import UsageError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from turnout.runtime import Runtime, Waiter
     from turnout.session.connection import Connection
 
-__all__ = ["Inbox", "RuntimeInbox", "weight"]
+__all__ = ["Inbox", "RuntimeInbox", "Turnstile", "weight"]
 
 OVERHEAD = 64
 """What a message weighs besides its payload, so that a flood of empty ones is bounded too."""
@@ -23,6 +23,17 @@ OVERHEAD = 64
 def weight(message: Message) -> int:
     """Return what a message counts against a buffer limit, in bytes."""
     return len(message.payload) + OVERHEAD
+
+
+class Turnstile(Protocol):
+    """Where a handler waits for a message that is to be sent right into it."""
+
+    @property
+    def is_here(self) -> bool:
+        """True where somebody knows of what waits at it."""
+
+    def __await__(self) -> Generator[Any, Any, Message | None]:
+        """Wait for a message, or for None, which says to look again."""
 
 
 class Inbox(ABC):
@@ -71,6 +82,16 @@ class Inbox(ABC):
             self.paused = True
             self._connection.pause_reading()
         self._wake()
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while nothing waits here, and something may come yet."""
+        return not self._messages and not self.ended
+
+    def begin_answer(self) -> None:
+        """Note that a message went to the consumer, which takes no other meanwhile."""
+        self.consumer = None
+        self._all_answered = False
 
     def end(self) -> None:
         """Note that nothing more will come; what is here can still be taken."""
@@ -139,10 +160,11 @@ class Inbox(ABC):
 class RuntimeInbox(Inbox):
     """An inbox whose handler runs in the session's own runtime."""
 
-    __slots__ = ("_runtime", "_waiter")
+    __slots__ = ("_runtime", "_waiter", "turnstile")
 
     def __init__(self, connection: Connection, limit: int | None, runtime: Runtime) -> None:
         super().__init__(connection, limit)
+        self.turnstile: Turnstile | None = None
         self._runtime = runtime
         self._waiter: Waiter | None = None
 
@@ -158,10 +180,16 @@ class RuntimeInbox(Inbox):
                 return None
             if self._waiter is not None or self.consumer is not None:
                 raise UsageError("two tasks receive from one session; let one do it")
-            self._waiter = self._runtime.waiter()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-            message = self.take()
+            if self.turnstile is not None and self.turnstile.is_here:
+                message = await self.turnstile or self.take()
+            else:
+                await self._wait()
+                message = self.take()
         return message
+
+    async def _wait(self) -> None:
+        self._waiter = self._runtime.waiter()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None

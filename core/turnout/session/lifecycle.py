@@ -73,6 +73,9 @@ class Stepper(Protocol):
     async def resume(self, awaitable: Awaitable[object], suspended_on: object) -> None:
         """Run the rest of it inside the connection's task, which awaits this."""
 
+    def stream(self, handling: Awaitable[object], inbox: Inbox) -> Awaitable[object]:
+        """Return what runs a stream handler, inside the connection's task, which awaits this."""
+
     async def park(self, waiter: Waiter, pending: Callable[[], Suspended | None]) -> None:
         """Wait; pass a cancellation that comes meanwhile on to what is pending."""
 
@@ -111,7 +114,7 @@ class Lifecycle:
         """Run the handler while the session is open, and close the session behind it."""
         try:
             if self._prepared.shape == "stream":
-                await settle(self._handler.handle(self._face))
+                await self._stream()
                 await self._control.close(NORMAL)
             else:
                 await settle(self._handler.after_connection_established(self._face))
@@ -162,6 +165,13 @@ class Lifecycle:
             await settle(getattr(self._handler, callback)(self._face, argument))
         except Exception:
             log.exception("%s of session %s raised", callback, self._session.id)
+
+    async def _stream(self) -> None:
+        handling = self._handler.handle(self._face)
+        if self._stepper is None:
+            await settle(handling)
+        else:
+            await self._stepper.stream(handling, self._session._inbox)
 
     # Messages of a callback handler
 
@@ -231,8 +241,8 @@ class SteppedMessages:
     def _consume(self, message: Message) -> None:
         # The callback may receive by itself, or make the engine deliver more: that has to wait.
         inbox = self._inbox
-        consumer, inbox.consumer = inbox.consumer, None
-        inbox._all_answered = False
+        consumer = inbox.consumer
+        inbox.begin_answer()
         try:
             result = self._handle(self._session, message)
             if result is not None:
