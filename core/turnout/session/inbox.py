@@ -29,9 +29,11 @@ class Turnstile(Protocol):
     """Where a handler waits for a message that is to be sent right into it."""
 
     @property
+    @abstractmethod
     def is_here(self) -> bool:
         """True where somebody knows of what waits at it."""
 
+    @abstractmethod
     def __await__(self) -> Generator[Any, Any, Message | None]:
         """Wait for a message, or for None, which says to look again."""
 

@@ -73,6 +73,7 @@ class Stepper(Protocol):
     async def resume(self, awaitable: Awaitable[object], suspended_on: object) -> None:
         """Run the rest of it inside the connection's task, which awaits this."""
 
+    @abstractmethod
     def stream(self, handling: Awaitable[object], inbox: Inbox) -> Awaitable[object]:
         """Return what runs a stream handler, inside the connection's task, which awaits this."""
 
