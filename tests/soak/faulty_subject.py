@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from turnout.registry import WebSocketHandlerRegistry
-from turnout.session.inbox import Inbox
 from turnout.session.lifecycle import Lifecycle
+from turnout.session.session import WebSocketSession
 
 __all__ = ["FAULTS", "registry"]
 
@@ -24,20 +24,24 @@ def seldom(often: int = 20) -> bool:
 
 def lost_message() -> None:
     """A message that no handler gets."""
-    put = Inbox.put
-    replace(Inbox, "put", lambda inbox, message: None if seldom() else put(inbox, message))
+    receive = WebSocketSession.message_received
+    replace(
+        WebSocketSession,
+        "message_received",
+        lambda session, message: None if seldom() else receive(session, message),
+    )
 
 
 def repeated_message() -> None:
     """A message that a handler gets twice."""
-    put = Inbox.put
+    receive = WebSocketSession.message_received
 
-    def put_again(inbox: Any, message: Any) -> None:
-        put(inbox, message)
+    def receive_again(session: Any, message: Any) -> None:
+        receive(session, message)
         if seldom():
-            put(inbox, message)
+            receive(session, message)
 
-    replace(Inbox, "put", put_again)
+    replace(WebSocketSession, "message_received", receive_again)
 
 
 def end_untold() -> None:
