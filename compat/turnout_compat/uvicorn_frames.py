@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -19,6 +19,7 @@ from wsproto.connection import ConnectionState
 from wsproto.events import Ping, Pong
 
 from turnout.close import NO_STATUS_CODE
+from turnout.drive import drive
 from turnout_compat.asgi_frames import Event, found_by_host
 from turnout_compat.uvicorn_streams import GuardedStream
 
@@ -91,6 +92,10 @@ class _Guarded(GuardedStream):
     def takes_more(self) -> bool:
         """Tell whether a frame may be written without waiting; none goes behind a close."""
         return self.writable.is_set() and self._may_write()
+
+    def close_now(self, event: Mapping[str, Any]) -> None:
+        """Send the close frame of an event; that waits for nothing while the transport takes more."""
+        drive(self.send(event))
 
     async def write(self, frame: bytes) -> None:
         """Write a frame once the peer reads as fast as it is written to; none behind a close."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 with warnings.catch_warnings():  # that both are deprecated; who names this strategy has been told
@@ -151,6 +152,10 @@ class GuardedLegacyProtocol(GuardedStream, WebSocketProtocol):
     def takes_more(self) -> bool:
         """Tell whether a frame may be written without waiting; none goes behind a close."""
         return self.state is State.OPEN and not self._paused
+
+    def close_now(self, event: Mapping[str, Any]) -> None:
+        """Send the close frame of an event."""
+        self._send_close(event["code"], event["reason"])
 
     async def write(self, frame: bytes) -> None:
         """Write a frame and wait until the peer has read enough; none goes behind a close."""

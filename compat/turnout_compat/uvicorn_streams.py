@@ -28,9 +28,13 @@ class UvicornFrames(Frames):
 
     def write_now(self, event: Mapping[str, Any]) -> bool:
         """Write a frame while the client reads as fast as it is written to."""
-        if event["type"] != FRAME or not self._protocol.takes_more():
+        kind = event["type"]
+        if kind not in (FRAME, "websocket.close") or not self._protocol.takes_more():
             return False
-        self._protocol.transport.write(event["payload"])
+        if kind == FRAME:
+            self._protocol.transport.write(event["payload"])
+        else:
+            self._protocol.close_now(event)
         return True
 
     async def ping(self, payload: bytes) -> None:
@@ -129,6 +133,10 @@ class GuardedStream:
 
     def takes_more(self) -> bool:
         """Tell whether a frame may be written without waiting."""
+        raise NotImplementedError
+
+    def close_now(self, event: Mapping[str, Any]) -> None:
+        """Send the close frame of an event, where `takes_more`."""
         raise NotImplementedError
 
     async def write(self, frame: bytes) -> None:
