@@ -94,7 +94,7 @@ class _Guarded(GuardedStream):
         return self.writable.is_set() and self._may_write()
 
     def close_now(self, event: Mapping[str, Any]) -> None:
-        """Send the close frame of an event; that waits for nothing while the transport takes more."""
+        """Send the close frame of an event: while the transport takes more, nothing waits."""
         drive(self.send(event))
 
     async def write(self, frame: bytes) -> None:
