@@ -157,24 +157,24 @@ def test_messages_may_be_received_in_other_tasks() -> None:
 
 @pytest.mark.parametrize("own_first", [False, True])
 def test_two_that_receive_are_told(own_first: bool) -> None:
-    async def stream(session: Any) -> None:
-        other = asyncio.create_task(receive_late(session) if own_first else session.receive())
-        await asyncio.sleep(0)
-        if own_first:
-            await session.send(await session.receive())
-            with pytest.raises(UsageError, match="two tasks receive"):
-                await other
-        else:
-            with pytest.raises(UsageError, match="two tasks receive"):
-                await session.receive()
-            await session.send(await other)
+    async def be_told(session: Any) -> None:
+        with pytest.raises(UsageError, match="two tasks receive"):
+            await session.receive()
+        await session.send("told")
 
-    async def receive_late(session: Any) -> object:
-        await asyncio.sleep(0)
-        return await session.receive()
+    async def stream(session: Any) -> None:
+        if own_first:
+            other = asyncio.create_task(be_told(session))
+            await session.send(await session.receive())
+            await other
+        else:
+            receiving = asyncio.create_task(session.receive())
+            await asyncio.sleep(0)  # now it is waiting
+            await be_told(session)
+            await session.send(await receiving)
 
     async def talk(client: ClientConnection) -> None:
-        await asyncio.sleep(0.05)  # longer than the tasks take to be waiting
+        assert await client.recv() == "told"
         assert await ask(client, "x") == "x"
 
     assert run(stream, talk).outcome == "ended"

@@ -134,10 +134,7 @@ class Outbox:
             return self._enqueue(item, whole)
         self._sending = True
         try:
-            if type(item) is PreparedMessage:
-                self._connection.send_prepared(item)
-            else:
-                self._connection.send(item)  # type: ignore[arg-type]  # not prepared, so a Message
+            self._hand_over(item)
         finally:
             self._sending = False
             if self._queue or self._on_drained is not None:  # while a blocking engine was sending
