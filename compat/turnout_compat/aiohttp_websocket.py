@@ -23,7 +23,6 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
 
 __all__ = ["DetachedWebSocket"]
 
@@ -62,7 +61,7 @@ class DetachedWebSocket:
     ) -> DetachedWebSocket:
         """Bring `response` into the state that it has after its 101, which it does not write."""
         wire = _Wire(transport)
-        protocol = _Protocol(wire, native)
+        protocol = _Protocol(wire)
         loop = asyncio.get_running_loop()
         request = web.BaseRequest(
             _decided(native, sub_protocol),
@@ -88,7 +87,7 @@ def _decided(native: web.BaseRequest, sub_protocol: str | None) -> RawRequestMes
     )
     if sub_protocol is not None:
         fields["Sec-WebSocket-Protocol"] = sub_protocol
-    url = URL(native.path_qs)
+    url = native.rel_url
     return RawRequestMessage(
         "GET", native.raw_path, HttpVersion11, CIMultiDictProxy(fields), (), False, None, True,
         False, url,
@@ -106,11 +105,11 @@ class _Protocol:
 
     __slots__ = ("parser", "peername", "sockname", "ssl_context", "transport")
 
-    def __init__(self, wire: _Wire, native: web.BaseRequest) -> None:
+    def __init__(self, wire: _Wire) -> None:
         self.transport = wire
-        self.ssl_context = native.get_extra_info("sslcontext")
-        self.peername = native.get_extra_info("peername")
-        self.sockname = native.get_extra_info("sockname")
+        self.ssl_context = wire.get_extra_info("sslcontext")
+        self.peername = wire.get_extra_info("peername")
+        self.sockname = wire.get_extra_info("sockname")
         self.parser: Any = None
 
     def set_parser(self, parser: Any, *_: Any, **__: Any) -> None:

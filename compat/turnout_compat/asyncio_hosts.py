@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from turnout.close import GOING_AWAY
@@ -19,7 +21,7 @@ from turnout_compat.asyncio_threads import ThreadControl, ThreadInbox, ThreadSes
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
-    from turnout.runtime import Task
+    from turnout.runtime import Ended
     from turnout.session.session import WebSocketSession
     from turnout_compat.asyncio_runtime import AsyncioRuntime
 
@@ -47,9 +49,12 @@ class Deadline:
         return self._passed and self._task.uncancel() == 0
 
 
-async def _run_in_task(session: WebSocketSession, life: Lifecycle) -> None:
+async def _run_in_task(
+    session: WebSocketSession, live: Callable[[asyncio.Task[Any]], Lifecycle]
+) -> None:
     task = asyncio.current_task()
     assert task is not None
+    life = live(task)
     deadline = Deadline(session, task)
     failed = _start(session)
     try:
@@ -88,9 +93,10 @@ class TaskHost(Host):
         else:
             await _join(self._create_task(session, prepared))
 
-    def spawn(self, session: WebSocketSession, prepared: PreparedHandler) -> Task[None]:
-        """Do what `run` does in a task of its own."""
-        return self._runtime.task(self._create_task(session, prepared))
+    def spawn(self, session: WebSocketSession, prepared: PreparedHandler, ended: Ended) -> None:
+        """Do what `run` does in a task of its own, and call `ended` behind it."""
+        task = self._create_task(session, prepared)
+        task.add_done_callback(partial(_tell_ended, ended, session))
 
     def _create_task(
         self, session: WebSocketSession, prepared: PreparedHandler
@@ -99,22 +105,28 @@ class TaskHost(Host):
         running = self._run(session, prepared, context)
         return self._runtime.loop.create_task(running, context=context)
 
-    async def _run(
+    def _run(
         self, session: WebSocketSession, prepared: PreparedHandler, context: Context
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        stepper = TaskStepper(self._runtime.loop, task, context)
-        life = Lifecycle(prepared, session, session, SessionControl(session), stepper)
-        await _run_in_task(session, life)
+    ) -> Coroutine[Any, Any, None]:
+        def live(task: asyncio.Task[Any]) -> Lifecycle:
+            stepper = TaskStepper(self._runtime.loop, task, context)
+            return Lifecycle(prepared, session, session, SessionControl(session), stepper)
+
+        return _run_in_task(session, live)
+
+
+def _tell_ended(ended: Ended, session: WebSocketSession, task: asyncio.Task[None]) -> None:
+    ended(session, asyncio.CancelledError() if task.cancelled() else task.exception())
 
 
 async def _join(task: asyncio.Task[None]) -> None:
     """Await a task; unlike `await` itself, a cancellation lets it begin before it reaches it."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
+        ended = task.get_loop().create_future()
+        task.add_done_callback(lambda _, ended=ended: ended.done() or ended.set_result(None))  # type: ignore[misc]  # a default argument
         try:
-            await asyncio.wait([task])
+            await ended
         except asyncio.CancelledError as error:
             cancelled = error
             task.cancel()
@@ -211,7 +223,7 @@ class GreenletHost(Host):
         face = BlockingSession(session, self._runtime, bridge.call)
         life = Lifecycle(prepared, session, face, SessionControl(session))
         set_current_caller(bridge.call)
-        await _run_in_task(session, _Bridged(bridge, life))
+        await _run_in_task(session, lambda _: _Bridged(bridge, life))
 
 
 class _Bridged(Lifecycle):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from turnout.errors import UsageError
 from turnout.runtime import Host, Runtime, Task, Timer, Waiter
+from turnout_compat.asyncio_deadlines import Deadlines
 from turnout_compat.asyncio_hosts import GreenletHost, TaskHost, ThreadHost
 from turnout_compat.threads_runtime import ThreadTask, ThreadWaiter, ThreadWork
 
@@ -75,6 +76,7 @@ class AsyncioRuntime(Runtime):
     """Everything happens in the thread of one event loop."""
 
     name = "asyncio"
+    _task_host: Host
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.bind(loop or asyncio.get_running_loop())
@@ -84,10 +86,17 @@ class AsyncioRuntime(Runtime):
         """Return a runtime whose loop does not run yet; `bind` it before anything is served."""
         return cls.__new__(cls)
 
+    def __new__(cls, loop: asyncio.AbstractEventLoop | None = None) -> Self:
+        """Return a runtime without a loop."""
+        self = super().__new__(cls)
+        self._task_host = TaskHost(self)
+        return self
+
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to a loop from now on, and to the calling thread, which runs it."""
         self.loop = loop
         self._thread = threading.get_ident()
+        self._deadlines: dict[float, Deadlines] = {}
 
     def time(self) -> float:
         """Return the loop's clock."""
@@ -98,6 +107,13 @@ class AsyncioRuntime(Runtime):
         if delay <= 0:
             return self.loop.call_soon(callback)
         return self.loop.call_later(delay, callback)
+
+    def deadline(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` after `delay` seconds, by a timer for all that have the same delay."""
+        deadlines = self._deadlines.get(delay)
+        if deadlines is None:
+            deadlines = self._deadlines[delay] = Deadlines(self.loop, delay)
+        return deadlines.add(callback)
 
     def waiter(self) -> Waiter:
         """Return a fresh waiter."""
@@ -171,7 +187,7 @@ class AsyncioRuntime(Runtime):
     def host(self, prepared: PreparedHandler) -> Host:
         """Return the host for a handler: the task, a thread, or a greenlet in the task."""
         if prepared.colour == "async":
-            return TaskHost(self)
+            return self._task_host
         if prepared.bridge == "greenlet":
             return GreenletHost(self)
         return ThreadHost(self)

@@ -20,7 +20,6 @@ from turnout.session.inbox import RuntimeInbox
 from turnout_compat.asyncio_streams import ENDED, NOT_ENTERED, StreamDriver, Turnstile
 
 if TYPE_CHECKING:
-    from turnout.runtime import Waiter
     from turnout.session.inbox import Inbox
     from turnout.session.lifecycle import Suspended
 
@@ -102,17 +101,7 @@ class TaskStepper:
         else:
             await _rest(cast("Coroutine[Any, Any, object]", awaitable), suspended_on)
 
-    async def park(self, waiter: Waiter, pending: Callable[[], Suspended | None]) -> None:
-        """Wait; pass a cancellation on to a coroutine that suspended and was not taken over yet."""
-        try:
-            await waiter
-        except BaseException as error:
-            suspended = pending()
-            if suspended is None:
-                raise
-            await self._interrupt(*suspended, error)
-
-    async def _interrupt(
+    async def interrupt(
         self, awaitable: Awaitable[object], suspended_on: Any, error: BaseException
     ) -> None:
         """Do to a suspended coroutine what `Task.cancel` does: cancel what it waits for.

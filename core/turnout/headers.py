@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeVar, cast, overload
 
 __all__ = ["Headers", "HeadersLike", "split_list"]
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110 section 5.6.2, token
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5: no CR, LF, NUL, ...
@@ -42,6 +44,11 @@ class Headers(Mapping[str, str]):
 
     def check(self) -> None:
         """Raise `ValueError` on illegal bytes; a field that came by `trusted` may have some."""
+        # All values at once: hardly ever is one of them malformed.
+        if _may_be_sent("".join([value for _, value in self._fields])):
+            for name, _ in self._fields:
+                _check_name(name)
+            return
         for name, value in self._fields:
             _check(name, value)
 
@@ -60,6 +67,18 @@ class Headers(Mapping[str, str]):
         """Append several fields."""
         for name, value in _pairs(fields):
             self.add(name, value)
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+    @overload
+    def get(self, name: str, default: T, /) -> str | T: ...
+
+    def get(self, name: str, default: T | str | None = None, /) -> str | T | None:
+        """Return what `headers[name]` is, or the default; a handshake asks several times."""
+        values = self._by_name().get(name.lower())
+        return default if values is None else ", ".join(values)
 
     def get_all(self, name: str) -> list[str]:
         """Return the value of every field of that name, in order."""
@@ -125,10 +144,18 @@ class Headers(Mapping[str, str]):
 
 
 def _check(name: str, value: str) -> None:
+    _check_name(name)
+    if not _may_be_sent(value):
+        raise ValueError(f"the value of header {name} has a character that may not be sent")
+
+
+def _check_name(name: str) -> None:
     if not _NAME.match(name):
         raise ValueError(f"not a header name: {name!r}")
-    if _FORBIDDEN.search(value) or (not value.isascii() and not _is_latin(value)):
-        raise ValueError(f"the value of header {name} has a character that may not be sent")
+
+
+def _may_be_sent(value: str) -> bool:
+    return not _FORBIDDEN.search(value) and (value.isascii() or _is_latin(value))
 
 
 def _pairs(fields: HeadersLike) -> Iterable[tuple[str, str]]:

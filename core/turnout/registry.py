@@ -68,9 +68,8 @@ class WebSocketHandlerRegistry:
         self.handshake_handler: HandshakeHandler = checked_handshake_handler(
             handshake_handler or HandshakeHandler()
         )
-        self.policy: OriginPolicy = OriginPolicy.of(
-            allowed_origins, allowed_origin_patterns, trusted_proxies
-        )
+        own = OriginPolicy.of(allowed_origins, allowed_origin_patterns, trusted_proxies)
+        self.policy: OriginPolicy = own.combined_with()
         self.origins: OriginPolicyTable = OriginPolicyTable()
         self._decorators = tuple(decorators)
         self._websockets: PathTable[WebSocketHandlerRegistration] = PathTable()

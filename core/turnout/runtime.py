@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from turnout.drive import drive
 from turnout.errors import UsageError
@@ -22,6 +22,9 @@ from turnout.errors import UsageError
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
     from turnout.session.session import WebSocketSession
+
+    Ended: TypeAlias = Callable[[WebSocketSession, BaseException | None], None]
+    """Takes a session that is over, and the error that its host ended with."""
 
 __all__ = ["Host", "Runtime", "Task", "Timer", "Waiter", "current_runtime"]
 
@@ -84,9 +87,10 @@ class Host(ABC):
         passed, the handler is cancelled, or named in the log where that cannot be done.
         """
 
-    def spawn(self, session: WebSocketSession, prepared: PreparedHandler) -> Task[None]:
-        """Do what `run` does in a task of its own."""
-        return session.runtime.spawn(self.run(session, prepared))
+    def spawn(self, session: WebSocketSession, prepared: PreparedHandler, ended: Ended) -> None:
+        """Do what `run` does in a task of its own, and call `ended` behind it."""
+        task = session.runtime.spawn(self.run(session, prepared))
+        task.on_done(lambda: ended(session, task.error))
 
 
 class Runtime(ABC):
@@ -112,6 +116,13 @@ class Runtime(ABC):
     @abstractmethod
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
         """Call `callback` after `delay` seconds; it must not block."""
+
+    def deadline(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Do what `call_later` does, cheaply where many have the same delay and few are due.
+
+        What a session waits for at most is like that; nothing of the caller's context is kept.
+        """
+        return self.call_later(delay, callback)
 
     @abstractmethod
     def waiter(self) -> Waiter:

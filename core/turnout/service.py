@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registration import HttpRegistration, WebSocketHandlerRegistration
     from turnout.registry import WebSocketHandlerRegistry
-    from turnout.runtime import Host, Runtime, Task, Waiter
+    from turnout.runtime import Host, Runtime, Waiter
     from turnout.session.connection import Connection
     from turnout.strategy import RequestUpgradeStrategy
 
@@ -146,8 +146,10 @@ class WebSocketService:
         self._check_draining(request)
         self._check_room(request, options.max_connections)
         attributes: dict[str, Any] = {}
-        chain = InterceptorChain(registration.interceptors, request, response, prepared.original)
-        await chain.before(attributes)
+        interceptors = registration.interceptors
+        chain = InterceptorChain(interceptors, request, response, prepared.original)
+        if interceptors:
+            await chain.before(attributes)
         try:
             negotiated = await handshake.negotiate(
                 request, response, prepared, attributes, options, self.strategy.capabilities
@@ -166,7 +168,7 @@ class WebSocketService:
                 handler=prepared,
                 options=options,
                 service=self,
-                on_upgraded=lambda: chain.after(None),
+                on_upgraded=(lambda: chain.after(None)) if interceptors else None,
                 on_session=pending.settle,
             )
             await self.strategy.upgrade(request, response, upgrade)
@@ -204,8 +206,7 @@ class WebSocketService:
     def start_session(self, upgrade: Upgrade, connection: Connection) -> None:
         """Run a session in a task of its own; called where `run_session` is."""
         session, host = self._begin(upgrade, connection)
-        task = host.spawn(session, upgrade.handler)
-        task.on_done(lambda: self._ended(session, task))
+        host.spawn(session, upgrade.handler, self._ended)
 
     def _begin(self, upgrade: Upgrade, connection: Connection) -> tuple[WebSocketSession, Host]:
         runtime = self.runtime.of_sessions
@@ -228,9 +229,8 @@ class WebSocketService:
         self.registry.forget_session(session)
         self._wake_drained()
 
-    def _ended(self, session: WebSocketSession, task: Task[None]) -> None:
+    def _ended(self, session: WebSocketSession, error: BaseException | None) -> None:
         self._end(session)
-        error = task.error
         if isinstance(error, Exception):
             log.error("session %s failed", session.id, exc_info=error)
 

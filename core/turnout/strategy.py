@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from turnout.capabilities import Capabilities
 from turnout.errors import ConfigurationError
+from turnout.handshake.negotiated import response_head
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
@@ -56,8 +57,7 @@ class Upgrade:
     @property
     def response_head(self) -> bytes:
         """The 101 as it goes over the wire, for engines that let us write it."""
-        lines = (f"{name}: {value}" for name, value in self.response_headers)
-        return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode("latin-1")
+        return response_head(self.response_headers)
 
     async def upgraded(self) -> None:
         """Tell the interceptors that the 101 is on the wire; `run` does, unless it was done."""
@@ -70,7 +70,8 @@ class Upgrade:
 
         Returns after `after_connection_closed`; handlers' exceptions are dealt with inside.
         """
-        await self._tell(connection)
+        if self.on_upgraded is not None:
+            await self._tell(connection)
         await self.service.run_session(self, connection)
 
     async def start(self, connection: Connection) -> None:
@@ -79,7 +80,8 @@ class Upgrade:
         For servers that have nothing left to do for the request: nothing of it is kept while the
         session lives. Called inside the runtime that sessions live in: on threads, only `run` is.
         """
-        await self._tell(connection)
+        if self.on_upgraded is not None:
+            await self._tell(connection)
         self.service.start_session(self, connection)
 
     async def _tell(self, connection: Connection) -> None:

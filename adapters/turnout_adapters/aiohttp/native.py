@@ -57,12 +57,21 @@ class NativeConnection(StandardConnection):
         transport: Transport,
         options: WebSocketOptions,
         deflate: DeflateParameters | None,
-        websocket: DetachedWebSocket,
+        prepare: Callable[[], DetachedWebSocket],
     ) -> None:
         super().__init__(transport, options, deflate)
         guard = FrameGuard(options, deflate)
-        driver = AiohttpDriver(guard, websocket, FrameEncoder(deflate))
+        self._aiohttp = driver = AiohttpDriver(guard, prepare, FrameEncoder(deflate))
         self._driver = driver  # type: ignore[assignment]  # in its place
+
+    @property
+    def native(self) -> web.WebSocketResponse:
+        """Aiohttp's response."""
+        return self._aiohttp.websocket.response
+
+    @native.setter
+    def native(self, _: object) -> None:
+        """Keep nothing: what the transport has is the request."""
 
 
 def _close_event(message: Any) -> CloseReceived:
@@ -88,31 +97,35 @@ class AiohttpDriver:
     __slots__ = (
         "_discarding",
         "_encoder",
-        "_feed",
-        "_found_wrong",
         "_guard",
         "_next_message",
         "_next_piece",
         "_pieces",
-        "_read",
-        "_send_frame",
-        "_take",
+        "_prepare",
+        "_websocket",
     )
 
     def __init__(
-        self, guard: FrameGuard, websocket: DetachedWebSocket, encoder: FrameEncoder
+        self,
+        guard: FrameGuard,
+        prepare: Callable[[], DetachedWebSocket],
+        encoder: FrameEncoder,
     ) -> None:
         self._encoder = encoder
-        self._found_wrong = websocket.error
         self._guard = guard
         self._next_message = guard.next_message
         self._next_piece = guard.next_piece
-        self._feed = websocket.feed
-        self._read = websocket.read
-        self._send_frame = websocket.send_frame
-        self._take = websocket.take
+        self._prepare = prepare
+        self._websocket: DetachedWebSocket | None = None
         self._pieces: list[Any] = []
         self._discarding = False
+
+    @property
+    def websocket(self) -> DetachedWebSocket:
+        """What of aiohttp reads and writes; made when it is first of use, because it is large."""
+        if self._websocket is None:
+            self._websocket = self._prepare()
+        return self._websocket
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes that the peer sent."""
@@ -131,10 +144,11 @@ class AiohttpDriver:
             if message is not None:
                 return message
             while (piece := self._next_piece()) is not None:
-                if self._feed(piece[0])[0]:
+                websocket = self.websocket
+                if websocket.feed(piece[0])[0]:
                     raise self._error()
                 if piece[1]:
-                    return self._event(drive(self._read()))
+                    return self._event(drive(websocket.read()))
         except ProtocolError as error:
             self._discarding = True
             return Failed(CloseStatus(error.code), error.with_traceback(None))
@@ -152,7 +166,7 @@ class AiohttpDriver:
 
     def _error(self) -> ProtocolError:
         """Return what aiohttp's reader found: after the guard, only text that is not UTF-8."""
-        found = self._found_wrong()
+        found = self.websocket.error()
         if getattr(found, "code", None) == InvalidPayloadError.code:
             return InvalidPayloadError(NOT_UTF8)
         return ProtocolError(f"aiohttp refused a frame: {found}")
@@ -164,8 +178,7 @@ class AiohttpDriver:
                 return self._encoder.encode(message)
             return self._encode_piece(message)
         kind = WSMsgType.PING if isinstance(message, PingMessage) else WSMsgType.PONG
-        drive(self._send_frame(message.payload, kind))
-        return self._take()
+        return self._frame(message.payload, kind)
 
     def _encode_piece(self, message: TextMessage | BinaryMessage) -> bytes:
         if isinstance(message, TextMessage):
@@ -188,5 +201,9 @@ class AiohttpDriver:
         if status != NO_STATUS_CODE:
             status.check_sendable()
             payload = status.code.to_bytes(2, "big") + status.reason.encode()
-        drive(self._send_frame(payload, WSMsgType.CLOSE))
-        return self._take()
+        return self._frame(payload, WSMsgType.CLOSE)
+
+    def _frame(self, payload: bytes, kind: WSMsgType) -> bytes:
+        websocket = self.websocket
+        drive(websocket.send_frame(payload, kind))
+        return websocket.take()

@@ -20,7 +20,7 @@ from turnout_compat.asyncio_takeover import Forwarding
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["DisconnectWatch", "drop_early_data", "take_early_data"]
+__all__ = ["DisconnectWatch", "drop_early_data", "let_go", "take_early_data"]
 
 
 class EarlyData:
@@ -55,6 +55,16 @@ def drop_early_data(request: web.BaseRequest) -> bool:
     if came:
         take_early_data(request)
     return came
+
+
+def let_go(request: web.BaseRequest) -> None:
+    """Take the connection of a WebSocket off aiohttp's books, where nobody else uses them.
+
+    What aiohttp keeps for the next request goes: its parser, its timer and its task.
+    """
+    protocol = request.protocol
+    protocol.transport = None
+    protocol.connection_lost(None)
 
 
 class DisconnectWatch(Forwarding):

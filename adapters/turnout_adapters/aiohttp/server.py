@@ -75,12 +75,13 @@ class RegistryServer(web.Server):
         super().connection_lost(handler, exc)
 
     async def _answer(self, native: web.BaseRequest) -> web.StreamResponse:
-        handler, transport = native.protocol, native.transport
+        handler = native.protocol
         self._stop_timer(handler)
         try:
             response = await answer(self._service, AiohttpRequest(native))
             return web.Response(status=404, text="Not Found") if response is None else response
         finally:
+            transport = native.transport  # none once the connection is lost, or a WebSocket's
             if transport is not None and not transport.is_closing():
                 self._expect_request(handler, transport)
 

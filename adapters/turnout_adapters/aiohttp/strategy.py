@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+from aiohttp import web
+
 from turnout.capabilities import Capabilities
+from turnout.drive import drive
 from turnout.handshake.refusal import logged_refusal, refuse
 from turnout.protocol.connection import StandardConnection
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.aiohttp.native import NativeConnection, websocket_response
-from turnout_adapters.aiohttp.protocols import take_early_data
+from turnout_adapters.aiohttp.protocols import let_go, take_early_data
 from turnout_adapters.aiohttp.settings import check_settings
 from turnout_compat.aiohttp_websocket import DetachedWebSocket
 from turnout_compat.asyncio_takeover import Takeover
 from turnout_compat.asyncio_transport import AsyncioTransport
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.serving import ServerSettings
+    from turnout.session.connection import Connection
     from turnout_adapters.aiohttp.views import AiohttpResponse
 
 __all__ = ["AiohttpStrategy", "NativeAiohttpStrategy"]
@@ -55,16 +57,23 @@ class AiohttpStrategy(RequestUpgradeStrategy):
         native: web.BaseRequest = request.native
         _check_upgraded(request)
         transport = await cast("AiohttpResponse", response).switch(upgrade.response_headers)
-        connection = await self._connect(native, transport, upgrade)
+        connection = self._connect(native, transport, upgrade)
         early = take_early_data(native)
-        Takeover(transport, connection)
+        in_application = isinstance(native, web.Request)
+        if in_application:
+            Takeover(transport, connection)
+        else:
+            transport.set_protocol(cast("asyncio.Protocol", connection))
         if early:
             connection.data_received(early)
         if native.protocol.writing_paused:
             connection.pause_writing()
-        await upgrade.run(connection)
+        if in_application:  # its middlewares are around the handler until the session is over
+            await upgrade.run(connection)
+        else:
+            await _start(upgrade, connection, native)
 
-    async def _connect(
+    def _connect(
         self, native: web.BaseRequest, transport: asyncio.Transport, upgrade: Upgrade
     ) -> StandardConnection:
         return StandardConnection(
@@ -92,15 +101,24 @@ class NativeAiohttpStrategy(AiohttpStrategy):
 
     capabilities: ClassVar[Capabilities] = Capabilities(partial_messages=False, partial_send=False)
 
-    async def _connect(
+    def _connect(
         self, native: web.BaseRequest, transport: asyncio.Transport, upgrade: Upgrade
     ) -> StandardConnection:
-        response = websocket_response(upgrade.options, upgrade.sub_protocol)
-        websocket = await DetachedWebSocket.prepare(
-            response, native, transport, upgrade.sub_protocol
-        )
-        wire = AsyncioTransport(transport, response)
-        return NativeConnection(wire, upgrade.options, upgrade.deflate, websocket)
+        options, sub_protocol = upgrade.options, upgrade.sub_protocol
+
+        def prepare() -> DetachedWebSocket:
+            response = websocket_response(options, sub_protocol)
+            return drive(DetachedWebSocket.prepare(response, native, transport, sub_protocol))
+
+        wire = AsyncioTransport(transport, native)
+        return NativeConnection(wire, options, upgrade.deflate, prepare)
+
+
+async def _start(upgrade: Upgrade, connection: Connection, native: web.BaseRequest) -> None:
+    try:
+        await upgrade.start(connection)
+    finally:
+        let_go(native)
 
 
 AiohttpStrategy.variants = {"standard": AiohttpStrategy, "native": NativeAiohttpStrategy}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientPayloadError, web
@@ -10,6 +11,7 @@ from multidict import CIMultiDict
 
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import BodyTooLargeError, ConnectionClosed
+from turnout.handshake.negotiated import response_head
 from turnout.headers import Headers
 from turnout.http import ServerHttpRequest, ServerHttpResponse
 from turnout_adapters.aiohttp.protocols import DisconnectWatch
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpRequest", "AiohttpResponse"]
 
 BODILESS = frozenset((204, 304))
-STATUS_LINE = b"HTTP/1.1 101 Switching Protocols\r\n"
 
 
 class AiohttpRequest(ServerHttpRequest):
@@ -35,7 +36,6 @@ class AiohttpRequest(ServerHttpRequest):
     def __init__(self, native: web.BaseRequest) -> None:
         super().__init__()
         self.native = native
-        self._headers: Headers | None = None
 
     @property
     def method(self) -> str:
@@ -52,23 +52,23 @@ class AiohttpRequest(ServerHttpRequest):
         """`https` on a TLS connection, whatever a middleware has made of the request."""
         return "http" if self.native.get_extra_info("sslcontext") is None else "https"
 
-    @property
-    def target(self) -> str:
+    @cached_property
+    def target(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]  # found once
         """The request target as sent; of an absolute one, what follows the authority."""
         target = self.native.raw_path
         if target.startswith(("http://", "https://")):
             return "/" + target.split("/", 3)[3] if target.count("/") > 2 else "/"
         return target
 
-    @property
-    def headers(self) -> Headers:
+    @cached_property
+    def headers(self) -> Headers:  # pyright: ignore[reportIncompatibleMethodOverride]  # once
         """The header fields as sent, in order."""
-        if self._headers is None:
-            self._headers = Headers.trusted(
+        return Headers.trusted(
+            [
                 (name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in self.native.raw_headers
-            )
-        return self._headers
+            ]
+        )
 
     @property
     def remote_address(self) -> Address | None:
@@ -164,12 +164,13 @@ class AiohttpResponse(ServerHttpResponse):
         if isinstance(self._request, web.Request):
             for app in self._request.match_info.apps:
                 await app.on_response_prepare.send(self._request, response)
+            fields = response.fields()
         transport = self._request.transport
         if transport is None:
             raise ConnectionClosed(NO_CLOSE_FRAME)
         self.native = response
         self.started = True
-        transport.write(response.head())
+        transport.write(response_head(fields))
         return transport
 
     @property
@@ -213,11 +214,10 @@ class SwitchedResponse(web.StreamResponse):
         super().__init__(status=101, headers=CIMultiDict(fields))
         self.force_close()
 
-    def head(self) -> bytes:
-        """Return the bytes of the 101."""
+    def fields(self) -> list[tuple[str, str]]:
+        """Return the header fields, with what the application has added."""
         cookies = (("Set-Cookie", one.OutputString()) for one in self.cookies.values())
-        lines = (f"{name}: {value}\r\n" for name, value in (*self.headers.items(), *cookies))
-        return STATUS_LINE + "".join(lines).encode("latin-1") + b"\r\n"
+        return [*self.headers.items(), *cookies]
 
     @property
     def prepared(self) -> bool:

@@ -51,7 +51,7 @@ class NativeTornadoStrategy(TornadoStrategy):
         connection.remote_address = request.remote_address
         stream.set_nodelay(True)
         stream.write(upgrade.response_head)
-        await upgrade.run(connection)
+        await upgrade.start(connection)
 
 
 class _Handler(WebSocketHandler):

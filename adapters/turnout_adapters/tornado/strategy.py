@@ -104,7 +104,7 @@ class TornadoStrategy(RequestUpgradeStrategy):
     ) -> None:
         """Write the 101, take the connection from Tornado and drive it."""
         ours = cast("TornadoRequest", request), cast("TornadoResponse", response)
-        await upgrade.run(await take_over(*ours, upgrade))
+        await upgrade.start(await take_over(*ours, upgrade))
 
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:
         """Serve until SIGINT or SIGTERM."""

@@ -13,17 +13,17 @@ Refusals are logged here; who calls has only to write them.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from turnout.errors import UsageError
+from turnout.errors import HandshakeRefused, UsageError
 from turnout.handlers.checks import sub_protocol_names
 from turnout.handshake.negotiated import Negotiated, response_headers
 from turnout.handshake.redaction import printable
-from turnout.handshake.refusal import logged_refusal, refuse
+from turnout.handshake.refusal import log_refusal, refuse
+from turnout.headers import split_list
 from turnout.protocol.extensions import (
     InvalidExtensionsError,
     negotiate_deflate,
@@ -83,8 +83,11 @@ class HandshakeHandler:
         self, request: ServerHttpRequest, versions: Sequence[str], origins: OriginPolicy
     ) -> None:
         """Raise `HandshakeRefused` by the first check that fails; nothing was sent or run yet."""
-        with logged_refusal(request, type(self).__qualname__):
+        try:
             self._check_in_order(request, versions, origins)
+        except HandshakeRefused as refused:
+            log_refusal(request, refused, type(self).__qualname__)
+            raise
 
     def _check_in_order(
         self, request: ServerHttpRequest, versions: Sequence[str], origins: OriginPolicy
@@ -197,10 +200,16 @@ class HandshakeHandler:
         capabilities: Capabilities,
     ) -> Negotiated:
         """Agree on sub-protocol, extensions and user; raise `HandshakeRefused` if that fails."""
-        with logged_refusal(request, type(self).__qualname__):
+        try:
             sub_protocol = self._agree_on_sub_protocol(request, handler.sub_protocols)
             extensions, deflate = self.negotiate_extensions(request, options, capabilities)
-            principal = await settle(self.determine_user(request, handler.original, attributes))
+            user = self.determine_user(request, handler.original, attributes)
+            principal: Principal | None = None
+            if user is not None:
+                principal = await settle(user)
+        except HandshakeRefused as refused:
+            log_refusal(request, refused, type(self).__qualname__)
+            raise
         return Negotiated(
             sub_protocol=sub_protocol,
             extensions=extensions,
@@ -217,6 +226,8 @@ class HandshakeHandler:
         Case makes no difference. An override that returns anything but one of `offered`, or None,
         fails the handshake with 500 (section 4.2.2).
         """
+        if not offered:
+            return None
         spoken = {name.lower() for name in (*spoken_by_handler, *self.sub_protocols)}
         return next((offer for offer in offered if offer.lower() in spoken), None)
 
@@ -268,7 +279,8 @@ class HandshakeHandler:
 
 
 def _lists(request: ServerHttpRequest, name: str, member: str) -> bool:
-    return any(value.lower() == member for value in request.headers.get_list(name))
+    value = request.headers.get(name, "").lower()
+    return value == member or member in split_list(value)
 
 
 def _shown(request: ServerHttpRequest, name: str) -> str:
@@ -278,6 +290,6 @@ def _shown(request: ServerHttpRequest, name: str) -> str:
 
 def _is_key(key: str) -> bool:
     try:
-        return len(base64.b64decode(key, validate=True)) == 16
+        return len(binascii.a2b_base64(key, strict_mode=True)) == 16
     except (binascii.Error, ValueError):
         return False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from turnout.http import Principal, ServerHttpRequest, ServerHttpResponse
     from turnout.protocol.extensions import DeflateParameters, WebSocketExtension
 
-__all__ = ["Negotiated", "accept_key", "response_headers"]
+__all__ = ["Negotiated", "accept_key", "response_head", "response_headers"]
 
 log: logging.Logger = logging.getLogger("turnout.handshake")
 
@@ -53,6 +53,12 @@ def response_headers(
         *_if_set("Sec-WebSocket-Extensions", ", ".join(map(str, extensions)) or None),
         *_free_headers(response),
     ]
+
+
+def response_head(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return a 101 with these fields as it goes over the wire."""
+    lines = [f"{name}: {value}" for name, value in fields]
+    return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode("latin-1")
 
 
 def _switching_headers(request: ServerHttpRequest) -> list[tuple[str, str]]:

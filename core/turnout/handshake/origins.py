@@ -225,7 +225,7 @@ def request_origin(request: ServerHttpRequest, proxies: TrustedProxies) -> Origi
 
 def combine(policies: Iterable[OriginPolicy]) -> OriginPolicy:
     """Return a policy that allows what any of `policies` allows: the server's own if none does."""
-    every = tuple(policy for policy in policies if policy != OWN_ORIGIN)
+    every = [one for one in policies if one is not OWN_ORIGIN and one != OWN_ORIGIN]
     if len(every) < 2:  # by far the most common, and this runs for every handshake
         return every[0] if every else OWN_ORIGIN
     return OriginPolicy(
@@ -259,6 +259,8 @@ class OriginPolicyTable:
 
     def policy_for(self, raw_path: str) -> OriginPolicy:
         """Return the combined policy of a percent-encoded path."""
+        if not self._policies:
+            return OWN_ORIGIN
         return combine(policy for pattern, policy in self._policies if pattern.matches(raw_path))
 
 

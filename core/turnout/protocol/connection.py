@@ -165,6 +165,10 @@ class StandardConnection(Connection):
         self._corked.clear()
         self._transport.abort()
 
+    def release(self) -> None:
+        """Forget the session, whose end was told."""
+        del self.session
+
     # What the transport calls...
 
     def data_received(self, data: bytes) -> None:
@@ -264,8 +268,9 @@ class StandardConnection(Connection):
 
     def _deliver_control(self, event: Event) -> None:
         if isinstance(event, PingMessage):
+            session = self.session  # to answer may tell of the end
             self._answer_ping(event.payload)
-            self.session.ping_received(event)
+            session.ping_received(event)
         elif isinstance(event, PongMessage):
             self.session.pong_received(event)
         elif isinstance(event, CloseReceived):

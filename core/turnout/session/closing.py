@@ -41,6 +41,7 @@ class Closing:
     __slots__ = (
         "_connection",
         "_failure",
+        "_finished",
         "_on_deadline",
         "_runtime",
         "_sent",
@@ -69,6 +70,7 @@ class Closing:
         self._on_deadline: Callable[[], None] | None = None
         self._sent = False
         self._failure: CloseStatus | None = None
+        self._finished = False
         self.state: SessionState = "open"
         self.status: CloseStatus | None = None
         self.by: Literal["local", "remote"] | None = None
@@ -105,7 +107,7 @@ class Closing:
         """
         self._failure = status
         if self.state == "open":
-            self._timer = self._runtime.call_later(ANSWER_TIME, self._fail_now)
+            self._timer = self._runtime.deadline(ANSWER_TIME, self._fail_now)
             self._session._inbox.when_answered(self._fail_now)
         else:
             self._fail_now()
@@ -140,6 +142,8 @@ class Closing:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.wake()
+        if self._finished:
+            self._session.release()
 
     async def wait(self) -> None:
         """Return when the session is closed."""
@@ -154,12 +158,21 @@ class Closing:
 
     def finished(self) -> None:
         """Note that session and handler are over; no timer is left to cut what was not ended."""
+        if self._finished:
+            return
         self._on_deadline = None
-        if self.state != "closed":
-            self._cut()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._finished = True
+        if self.state == "closed":
+            self._session.release()
+        else:
+            self._cut()
+
+    def release(self) -> None:
+        """Forget the session, which is over."""
+        del self._session
 
     def _enter(self, status: CloseStatus, by: Literal["local", "remote"] | None) -> bool:
         """Leave the open state; false when somebody was first."""
@@ -173,7 +186,7 @@ class Closing:
         self._session._outbox.shut(self.error)
         self._session._keepalive.stop()
         self._session._idle.stop()
-        self._timer = self._runtime.call_later(self._timeout, self._deadline)
+        self._timer = self._runtime.deadline(self._timeout, self._deadline)
         return True
 
     def _send_close(self) -> None:
@@ -194,7 +207,7 @@ class Closing:
             self._give_up()
         else:
             self._cut()
-            self._timer = self._runtime.call_later(GRACE, self._give_up)
+            self._timer = self._runtime.deadline(GRACE, self._give_up)
 
     def _cut(self) -> None:
         """End the connection at once; an engine that takes more before its end gets nothing."""

@@ -65,3 +65,9 @@ class Connection(ABC):
     @abstractmethod
     def abort(self) -> None:
         """Cut the connection now; what was not written is lost."""
+
+    def release(self) -> None:
+        """Forget the session, which is over, and of which the engine has told the end.
+
+        Each holds the other. Where this is not done, the garbage collector has to find them.
+        """

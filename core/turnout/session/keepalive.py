@@ -114,13 +114,17 @@ class Keepalive:
     def start(self) -> None:
         """Begin the first interval."""
         if self._interval is not None:
-            self._timer = self._runtime.call_later(self._interval, self._ping)
+            self._timer = self._runtime.deadline(self._interval, self._ping)
 
     def stop(self) -> None:
         """Ping no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def release(self) -> None:
+        """Forget the session, which is over."""
+        del self._session
 
     def _ping(self) -> None:
         self.heard = self._connection.heard = False
@@ -131,7 +135,7 @@ class Keepalive:
         if self._timeout is None:
             self.start()
         elif self._session.is_open:
-            self._timer = self._runtime.call_later(self._timeout, self._check)
+            self._timer = self._runtime.deadline(self._timeout, self._check)
 
     def _check(self) -> None:
         if self.heard or self._connection.heard or self._session._inbox.paused:
@@ -161,13 +165,17 @@ class IdleWatch:
     def start(self) -> None:
         """Begin to watch."""
         if self._timeout is not None:
-            self._timer = self._runtime.call_later(self._timeout / IDLE_STEPS, self._tick)
+            self._timer = self._runtime.deadline(self._timeout / IDLE_STEPS, self._tick)
 
     def stop(self) -> None:
         """Watch no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def release(self) -> None:
+        """Forget the session, which is over."""
+        del self._session
 
     def _tick(self) -> None:
         busy = self.active or self._session._inbox.paused

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from turnout.close import GOING_AWAY, NO_CLOSE_FRAME, NORMAL, SERVER_ERROR, CloseStatus
@@ -77,8 +77,10 @@ class Stepper(Protocol):
     def stream(self, handling: Awaitable[object], inbox: Inbox) -> Awaitable[object]:
         """Return what runs a stream handler, inside the connection's task, which awaits this."""
 
-    async def park(self, waiter: Waiter, pending: Callable[[], Suspended | None]) -> None:
-        """Wait; pass a cancellation that comes meanwhile on to what is pending."""
+    async def interrupt(
+        self, awaitable: Awaitable[object], suspended_on: object, error: BaseException
+    ) -> None:
+        """Pass a cancellation that came meanwhile on to what suspended; raise it, unless caught."""
 
 
 Suspended = tuple[Awaitable[object], object]
@@ -118,7 +120,9 @@ class Lifecycle:
                 await self._stream()
                 await self._control.close(NORMAL)
             else:
-                await settle(self._handler.after_connection_established(self._face))
+                result = self._handler.after_connection_established(self._face)
+                if result is not None:
+                    await settle(result)
                 await self._messages()
         except ConnectionClosed as error:
             if self._session.is_open:  # it was another session's
@@ -163,7 +167,9 @@ class Lifecycle:
 
     async def _call(self, callback: str, argument: object) -> None:
         try:
-            await settle(getattr(self._handler, callback)(self._face, argument))
+            result = getattr(self._handler, callback)(self._face, argument)
+            if result is not None:
+                await settle(result)
         except Exception:
             log.exception("%s of session %s raised", callback, self._session.id)
 
@@ -176,10 +182,12 @@ class Lifecycle:
 
     # Messages of a callback handler
 
-    async def _messages(self) -> None:
-        if self._stepper is not None:
-            await SteppedMessages(self._prepared, self._session, self._stepper).run()
-            return
+    def _messages(self) -> Awaitable[None]:
+        if self._stepper is None:
+            return self._each_message()
+        return SteppedMessages(self._prepared, self._session, self._stepper).run()
+
+    async def _each_message(self) -> None:
         handle = self._prepared.on_message
         awaits = self._prepared.colour == "async"  # what a plain callback returns is of no use
         while (message := await self._control.next()) is not None:
@@ -226,7 +234,12 @@ class SteppedMessages:
         self._inbox.consumer = self._consume
         self._inbox.on_end = session_waiter.wake
         try:
-            await self._stepper.park(session_waiter, self._take_pending)
+            await session_waiter
+        except BaseException as error:
+            pending = self._take_pending()
+            if pending is None:
+                raise
+            await self._stepper.interrupt(*pending, error)
         finally:
             self._inbox.consumer = self._inbox.on_end = None
         if self._error is not None:

@@ -327,6 +327,10 @@ class Outbox:
         for one in waiting:
             one.settle(None if self.error is None else self.error())
 
+    def release(self) -> None:
+        """Forget the session, which is over."""
+        del self._on_overflow
+
 
 def _appended(queue: deque[Waiting] | None, waiting: Waiting) -> deque[Waiting]:
     if queue is None:

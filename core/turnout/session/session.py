@@ -316,6 +316,14 @@ class WebSocketSession:
         """Note that session and handler are over."""
         self._closing.finished()
 
+    def release(self) -> None:
+        """Let go of what refers back: nothing will call it, and no garbage is left to be found."""
+        self._closing.release()
+        self._keepalive.release()
+        self._idle.release()
+        self._outbox.release()
+        self._connection.release()
+
     def closed_error(self) -> ConnectionClosed | None:
         """Return what a call raises now, or None while the session is open."""
         return None if self._closing.state == "open" else self._closing.error()

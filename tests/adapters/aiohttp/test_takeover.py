@@ -211,7 +211,7 @@ def test_failure_after_the_101_cuts_the_connection(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def fail(*_: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise ValueError("after the fact")
 
     strategy = plugins.create("aiohttp", variant)
