@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ log = logging.getLogger("turnout.handler")
 class Deadline:
     """Cancels the task of a handler that outlives its session by `close_timeout`."""
 
+    __slots__ = ("_passed", "_session", "_task")
+
     def __init__(self, session: WebSocketSession, task: asyncio.Task[Any]) -> None:
         self._session = session
         self._task = task
@@ -50,11 +52,12 @@ class Deadline:
 
 
 async def _run_in_task(
-    session: WebSocketSession, live: Callable[[asyncio.Task[Any]], Lifecycle]
+    session: WebSocketSession, life: Lifecycle, stepper: TaskStepper | None = None
 ) -> None:
     task = asyncio.current_task()
     assert task is not None
-    life = live(task)
+    if stepper is not None:
+        stepper.task = task
     deadline = Deadline(session, task)
     failed = _start(session)
     try:
@@ -108,11 +111,9 @@ class TaskHost(Host):
     def _run(
         self, session: WebSocketSession, prepared: PreparedHandler, context: Context
     ) -> Coroutine[Any, Any, None]:
-        def live(task: asyncio.Task[Any]) -> Lifecycle:
-            stepper = TaskStepper(self._runtime.loop, task, context)
-            return Lifecycle(prepared, session, session, SessionControl(session), stepper)
-
-        return _run_in_task(session, live)
+        stepper = TaskStepper(self._runtime.loop, context)
+        life = Lifecycle(prepared, session, session, SessionControl(session), stepper)
+        return _run_in_task(session, life, stepper)
 
 
 def _tell_ended(ended: Ended, session: WebSocketSession, task: asyncio.Task[None]) -> None:
@@ -223,11 +224,13 @@ class GreenletHost(Host):
         face = BlockingSession(session, self._runtime, bridge.call)
         life = Lifecycle(prepared, session, face, SessionControl(session))
         set_current_caller(bridge.call)
-        await _run_in_task(session, lambda _: _Bridged(bridge, life))
+        await _run_in_task(session, _Bridged(bridge, life))
 
 
 class _Bridged(Lifecycle):
     """A lifecycle that runs inside a greenlet."""
+
+    __slots__ = ("_bridge", "_life")
 
     def __init__(self, bridge: Any, life: Lifecycle) -> None:
         self._bridge = bridge

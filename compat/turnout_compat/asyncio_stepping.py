@@ -42,15 +42,14 @@ def call_outside(task: asyncio.Task[Any], call: Callable[[Any], T], argument: An
 
 
 class TaskStepper:
-    """Steps coroutines inside one task of the running loop."""
+    """Steps coroutines inside one task of the running loop, which sets `task` before any step."""
 
-    __slots__ = ("_context", "_loop", "_task")
+    __slots__ = ("_context", "_loop", "task")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], context: Context
-    ) -> None:
+    task: asyncio.Task[Any]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self._loop = loop
-        self._task = task
         self._context = context
 
     def step(self, awaitable: Awaitable[object]) -> Suspended | None:
@@ -58,21 +57,21 @@ class TaskStepper:
         if type(awaitable) is not CoroutineType and not isinstance(awaitable, Coroutine):
             return awaitable, _NOT_STARTED  # a future, say: there is nothing to step
         try:
-            _enter_task(self._loop, self._task)
+            _enter_task(self._loop, self.task)
         except RuntimeError:  # the engine delivers from inside another task: let ours run it
             return awaitable, _NOT_STARTED
         try:
             # Not `send`: the end of a coroutine that returns nothing raises nothing by this way.
             suspended_on = self._context.run(next, awaitable.__await__(), _ENDED)
         finally:
-            _leave_task(self._loop, self._task)
+            _leave_task(self._loop, self.task)
         return None if suspended_on is _ENDED else (awaitable, suspended_on)
 
     def stream(self, handling: Awaitable[object], inbox: Inbox) -> Awaitable[object]:
         """Return what runs a stream handler, stepping it on where its messages arrive."""
         if not isinstance(handling, Coroutine) or not isinstance(inbox, RuntimeInbox):
             return handling  # a future, say: there is nothing to step
-        return StreamDriver(handling, inbox, self, Turnstile(self._task))
+        return StreamDriver(handling, inbox, self, Turnstile(self.task))
 
     def send(self, coroutine: Coroutine[Any, Any, object], value: object) -> object:
         """Send a value into a coroutine; return what it waits for then, or `ENDED`.
@@ -80,7 +79,7 @@ class TaskStepper:
         Returns `NOT_ENTERED`, with nothing done, where another task runs.
         """
         try:
-            _enter_task(self._loop, self._task)
+            _enter_task(self._loop, self.task)
         except RuntimeError:
             return NOT_ENTERED
         try:
@@ -88,7 +87,7 @@ class TaskStepper:
         except StopIteration:
             return ENDED
         finally:
-            _leave_task(self._loop, self._task)
+            _leave_task(self._loop, self.task)
 
     def waiter(self) -> asyncio.Future[None]:
         """Return what the task can wait for."""

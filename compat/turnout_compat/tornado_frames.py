@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from tornado.websocket import WebSocketProtocol13, _WebSocketParams
@@ -46,7 +47,7 @@ from turnout.protocol.receivers import NOT_UTF8, CloseReceived, ControlFrame, Pl
 from turnout_compat.asyncio_stepping import call_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from tornado.iostream import IOStream
     from tornado.websocket import WebSocketHandler
@@ -60,6 +61,16 @@ __all__ = ["CheckedWebSocketProtocol", "FrameSink"]
 
 DISCARD_SIZE = 64 * 1024
 FRAMES_IN_A_ROW = 64
+
+
+PARAMETERS = _WebSocketParams()
+"""Tornado's settings, the same for all: what they are about is the session's."""
+
+
+@lru_cache(maxsize=64)
+def _short_limits(text: int, binary: int) -> Mapping[int, int]:
+    """Return how long a message may be whose length takes one byte, by its first byte."""
+    return {FIN | TEXT: min(text, TWO_BYTES - 1), FIN | BINARY: min(binary, TWO_BYTES - 1)}
 
 
 class FrameSink(Protocol):
@@ -83,6 +94,21 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
     closes the stream.
     """
 
+    # Beside Tornado's own, which are in a dict: with these in it, it would take twice as much.
+    __slots__ = (
+        "_deflate",
+        "_frames",
+        "_limits",
+        "_mask",
+        "_partial",
+        "_reassembler",
+        "_reserved",
+        "_short_limits",
+        "_sink",
+        "_task",
+        "discarding",
+    )
+
     def __init__(
         self,
         handler: WebSocketHandler,
@@ -93,15 +119,12 @@ class CheckedWebSocketProtocol(WebSocketProtocol13):
         *,
         partial: bool,
     ) -> None:
-        super().__init__(handler, False, _WebSocketParams())
+        super().__init__(handler, False, PARAMETERS)
         self.stream = stream
         self.discarding = False
         self._sink = sink
         self._limits = SizeLimits(options, partial)
-        self._short_limits = {
-            FIN | TEXT: min(self._limits.text, TWO_BYTES - 1),
-            FIN | BINARY: min(self._limits.binary, TWO_BYTES - 1),
-        }
+        self._short_limits = _short_limits(self._limits.text, self._limits.binary)
         self._reserved = 0 if deflate is None else RSV1
         self._deflate = deflate
         self._partial = partial

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias, TypeVar, cast, overload
+from typing import Final, TypeAlias, TypeVar, cast, overload
 
-__all__ = ["Headers", "HeadersLike", "split_list"]
+__all__ = ["HANDSHAKE_FIELDS", "Headers", "HeadersLike", "split_list"]
 
 T = TypeVar("T")
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110 section 5.6.2, token
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5: no CR, LF, NUL, ...
+
+
+HANDSHAKE_FIELDS: Final = (
+    "Accept-Encoding",
+    "Accept-Language",
+    "Cache-Control",
+    "Connection",
+    "Cookie",
+    "Host",
+    "Origin",
+    "Pragma",
+    "Sec-WebSocket-Extensions",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Version",
+    "Upgrade",
+    "User-Agent",
+)
+"""What browsers send, as they spell it; a connection need not keep names of its own for these."""
 
 
 class Headers(Mapping[str, str]):

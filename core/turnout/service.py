@@ -219,6 +219,7 @@ class WebSocketService:
         if upgrade.on_session is not None:
             upgrade.on_session()
             upgrade.on_session = None
+        upgrade.response_headers = []  # on the wire
         if self.draining:
             session.begin_close(self._closing_with)
         return session, host

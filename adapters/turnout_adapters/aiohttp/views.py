@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from turnout.close import NO_CLOSE_FRAME
 from turnout.errors import BodyTooLargeError, ConnectionClosed
 from turnout.handshake.negotiated import response_head
-from turnout.headers import Headers
+from turnout.headers import HANDSHAKE_FIELDS, Headers
 from turnout.http import ServerHttpRequest, ServerHttpResponse
 from turnout_adapters.aiohttp.protocols import DisconnectWatch
 from turnout_compat.asyncio_transport import address_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpRequest", "AiohttpResponse"]
 
 BODILESS = frozenset((204, 304))
+COMMON_NAMES = {name.encode(): name for name in HANDSHAKE_FIELDS}
 
 
 class AiohttpRequest(ServerHttpRequest):
@@ -65,7 +66,7 @@ class AiohttpRequest(ServerHttpRequest):
         """The header fields as sent, in order."""
         return Headers.trusted(
             [
-                (name.decode("latin-1"), value.decode("latin-1"))
+                (COMMON_NAMES.get(name) or name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in self.native.raw_headers
             ]
         )

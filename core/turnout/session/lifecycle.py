@@ -32,6 +32,8 @@ log: logging.Logger = logging.getLogger("turnout.handler")
 class Control(ABC):
     """What the life of a handler needs of its session, from wherever the handler runs."""
 
+    __slots__ = ()
+
     @abstractmethod
     async def next(self) -> Message | None:
         """Return the next message; None when the connection has ended."""
@@ -47,6 +49,8 @@ class Control(ABC):
 
 class SessionControl(Control):
     """The control of a handler that runs in the session's own runtime."""
+
+    __slots__ = ("_session",)
 
     def __init__(self, session: WebSocketSession) -> None:
         self._session = session
@@ -89,6 +93,16 @@ Suspended = tuple[Awaitable[object], object]
 class Lifecycle:
     """One handler over one session, from established to closed."""
 
+    __slots__ = (
+        "_closed_token",
+        "_control",
+        "_face",
+        "_handler",
+        "_prepared",
+        "_session",
+        "_stepper",
+    )
+
     def __init__(
         self,
         prepared: PreparedHandler,
@@ -103,7 +117,7 @@ class Lifecycle:
         self._face = face
         self._control = control
         self._stepper = stepper
-        self._closed_token = [self]
+        self._closed_token = [None]
 
     async def run(self) -> None:
         """Serve until the session is over, then tell the handler so; raises cancellation only."""
