@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from turnout_compat.asyncio_transport import bound_address
 
 if TYPE_CHECKING:
     from turnout.registry import WebSocketHandlerRegistry
+    from turnout.runtime import Timer
     from turnout.serving import ServerSettings
     from turnout_adapters.aiohttp.strategy import AiohttpStrategy
 
@@ -60,7 +62,7 @@ class RegistryServer(web.Server):
     def __init__(self, service: WebSocketService, **options: Any) -> None:
         super().__init__(self._answer, **options)
         self._service = service
-        self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self._timers: dict[web.RequestHandler, Timer] = {}
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Begin to wait for a request."""
@@ -88,8 +90,8 @@ class RegistryServer(web.Server):
     def _expect_request(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         limit = self._service.registry.options.handshake_timeout
         if limit is not None:
-            loop = asyncio.get_running_loop()
-            self._timers[handler] = loop.call_later(limit, self._timed_out, handler, transport)
+            timed_out = partial(self._timed_out, handler, transport)
+            self._timers[handler] = self._service.runtime.deadline(limit, timed_out)
 
     def _timed_out(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         if transport.get_write_buffer_size():  # the last answer is still on its way

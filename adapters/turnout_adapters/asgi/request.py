@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -39,7 +40,6 @@ class AsgiRequest(ServerHttpRequest):
         self.native = scope
         self.receiver: Receiver = receiver
         self._headers: Headers | None = None
-        self._raw_path: str | None = None
 
     @property
     def method(self) -> str:
@@ -73,14 +73,9 @@ class AsgiRequest(ServerHttpRequest):
         query = self.query_string
         return f"{self._whole_path}?{query}" if query else self._whole_path
 
-    @property
+    @cached_property
     def raw_path(self) -> str:
         """The path below `root_path`, percent-encoded, without the query."""
-        if self._raw_path is None:
-            self._raw_path = self._path_below_root()
-        return self._raw_path
-
-    def _path_below_root(self) -> str:
         root = quote(self.native.get("root_path", ""), safe=PATH_CHARACTERS).rstrip("/")
         whole = self._whole_path
         below = whole.startswith(root) and whole[len(root) : len(root) + 1] in {"", "/"}

@@ -68,11 +68,6 @@ class WsgiRequest(ServerHttpRequest):
         return self._target
 
     @property
-    def raw_path(self) -> str:
-        """The path below `SCRIPT_NAME`, percent-encoded, without the query."""
-        return self._raw_path
-
-    @property
     def headers(self) -> Headers:
         """The header fields."""
         return self._headers
@@ -87,7 +82,8 @@ class WsgiRequest(ServerHttpRequest):
         return sent
 
     @cached_property
-    def _raw_path(self) -> str:
+    def raw_path(self) -> str:
+        """The path below `SCRIPT_NAME`, percent-encoded, without the query."""
         whole = self.target.partition("?")[0]
         script = self.native.get("SCRIPT_NAME", "").rstrip("/")
         if not script:

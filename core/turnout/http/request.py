@@ -89,7 +89,7 @@ class ServerHttpRequest(ABC):
         """The decoded path, without the query."""
         return unquote(self.raw_path)
 
-    @property
+    @cached_property
     def raw_path(self) -> str:
         """The path as sent, percent-encoded, without the query."""
         return self.target.partition("?")[0]
