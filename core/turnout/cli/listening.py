@@ -18,7 +18,7 @@ from turnout.cli.errors import FAILED, CommandError
 from turnout.errors import ConfigurationError, EngineError
 from turnout.http.request import Address
 from turnout.registry import WebSocketHandlerRegistry
-from turnout.serving import ServerSettings
+from turnout.serving import ServerSettings, keep_freed_memory
 
 __all__ = ["announce_address", "listen", "log_messages"]
 
@@ -43,6 +43,7 @@ def listen(
     settings = _settings(arguments, announce)
     _check_tls(settings)
     try:
+        keep_freed_memory()
         strategy.serve(registry, settings)
     except (ConfigurationError, EngineError) as error:
         raise CommandError(str(error)) from error
