@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerSettings", "keep_freed_memory", "serve"]
 
 
-LARGE_BLOCK: Final = 8 * 1024 * 1024
+LARGE_BLOCK: Final = 4 * 1024 * 1024
 """glibc keeps twice as much as the largest block that was freed."""
 
 
@@ -97,7 +97,7 @@ def serve(  # noqa: PLR0913  # each is a setting of its own, and named by the ca
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what large messages have freed, up to 16 MiB, for the next of them.
+    """Let glibc keep what large messages have freed, up to 8 MiB, for the next of them.
 
     It learns that from the first large block that is freed. Before that it gives back all beyond
     128 KiB, and each message of this size comes page by page from the kernel: one of 1 MiB then

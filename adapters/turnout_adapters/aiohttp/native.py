@@ -17,7 +17,7 @@ from turnout.protocol.receivers import NOT_UTF8
 from turnout_compat.frame_guard import FrameGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from turnout.options import WebSocketOptions
     from turnout.protocol.driver import Event
@@ -179,6 +179,12 @@ class AiohttpDriver:
             return self._encode_piece(message)
         kind = WSMsgType.PING if isinstance(message, PingMessage) else WSMsgType.PONG
         return self._frame(message.payload, kind)
+
+    def encode_long(self, message: Message) -> Iterator[bytes | memoryview]:
+        """Return what `encode` does in parts."""
+        if isinstance(message, (TextMessage, BinaryMessage)) and message.is_whole:
+            return self._encoder.encode_long(message)
+        return iter((self.encode(message),))
 
     def _encode_piece(self, message: TextMessage | BinaryMessage) -> bytes:
         if isinstance(message, TextMessage):

@@ -30,6 +30,10 @@ __all__ = ["StandardConnection"]
 # view: asyncio slices off what the socket took, which copies bytes on Python 3.11.
 CORK_LIMIT: Final = 64 * 1024
 
+# Such a message leaves in parts: a frame of it would be a copy, beside the message, what the
+# transport keeps of it, and what the kernel has taken.
+LONG_MESSAGE: Final = 512 * 1024
+
 # What a compressed connection may bring, inflated, until the others have their turn: as much as an
 # uncompressed one in one read of asyncio's. Where it is all small, the messages count too.
 TURN: Final = 256 * 1024
@@ -85,7 +89,7 @@ class StandardConnection(Connection):
         self._delivering = False
         self._deflates = deflate is not None
         self._turn_left = TURN
-        self._corked: list[bytes] = []
+        self._corked: list[bytes | memoryview] = []
         self._corked_size = 0
         self._writing_paused = False
         self._late_pong: bytes | None = None
@@ -108,7 +112,11 @@ class StandardConnection(Connection):
 
     def send(self, message: Message) -> None:
         """Write one message; raise what `FrameEncoder.encode` raises, then nothing is written."""
-        self._write(self._driver.encode(message))
+        if len(message.payload) < LONG_MESSAGE:
+            self._write(self._driver.encode(message))
+        else:
+            for part in self._driver.encode_long(message):
+                self._write(part)
 
     def send_prepared(self, prepared: PreparedMessage) -> None:
         """Write a message that other connections get too."""
@@ -291,7 +299,7 @@ class StandardConnection(Connection):
         else:
             self._write(self._driver.encode(PongMessage(payload)))
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         if not self._delivering:
             self._transport.write(data if len(data) < CORK_LIMIT else memoryview(data))
             return

@@ -11,6 +11,8 @@ from turnout.protocol import frames
 from turnout.protocol.frames import SHORT_BINARY_HEADERS, SHORT_TEXT_HEADERS, encode_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from turnout.protocol.deflate import Deflater
     from turnout.protocol.extensions import DeflateParameters
     from turnout.protocol.prepared import PreparedMessage
@@ -19,6 +21,8 @@ __all__ = ["FrameEncoder"]
 
 _TEXT: Final = frames.FIN | frames.TEXT
 _BINARY: Final = frames.FIN | frames.BINARY
+
+PART_SIZE: Final = 256 * 1024
 
 
 class FrameEncoder:
@@ -50,6 +54,19 @@ class FrameEncoder:
                     return SHORT_BINARY_HEADERS[len(payload)] + payload
                 return encode_frame(_BINARY, payload)
         return self._encode_any(message)
+
+    def encode_long(self, message: Message) -> Iterator[bytes | memoryview]:
+        """Return what `encode` does in parts, of which no more than one need be there at a time.
+
+        Raises what `encode` raises, and at the same time, before there is any part.
+        """
+        payload = message.payload
+        is_plain = self._sending is None and self._deflater is None and message.is_whole
+        if not is_plain or isinstance(message, (PingMessage, PongMessage)):
+            return iter((self.encode(message),))
+        if isinstance(payload, str) and not payload.isascii():
+            payload = payload.encode()
+        return _frame_in_parts(_TEXT if type(message) is TextMessage else _BINARY, payload)
 
     def encode_close(self, status: CloseStatus) -> bytes:
         """Return a close frame; 1005 stands for one without a code.
@@ -103,6 +120,17 @@ class FrameEncoder:
         if not self._deflating:
             return first, payload
         return first, deflater.deflate(payload, is_last=message.is_last)
+
+
+def _frame_in_parts(first: int, payload: str | bytes) -> Iterator[bytes | memoryview]:
+    yield frames.encode_header(first, len(payload))
+    if isinstance(payload, str):
+        for begin in range(0, len(payload), PART_SIZE):
+            yield payload[begin : begin + PART_SIZE].encode("ascii")
+    else:
+        view = memoryview(payload)
+        for begin in range(0, len(payload), PART_SIZE):
+            yield view[begin : begin + PART_SIZE]
 
 
 def opcode_and_payload(message: Message) -> tuple[int, bytes]:

@@ -66,14 +66,18 @@ class FrameHeader(NamedTuple):
 def encode_frame(first: int, payload: bytes) -> bytes:
     """Return an unmasked frame; `first` holds FIN, the reserved bits and the opcode.
 
-    One `bytes`, whatever the size: a second write costs more than copying a payload.
+    One `bytes`: a second write costs more than copying a payload, unless that is very long.
     """
-    length = len(payload)
+    return encode_header(first, len(payload)) + payload
+
+
+def encode_header(first: int, length: int) -> bytes:
+    """Return the header of an unmasked frame with a payload of that length."""
     if length < TWO_BYTES:
-        return bytes((first, length)) + payload
+        return bytes((first, length))
     if length < 1 << 16:
-        return bytes((first, TWO_BYTES, length >> 8, length & 0xFF)) + payload
-    return b"".join((bytes((first, EIGHT_BYTES)), length.to_bytes(8, "big"), payload))
+        return bytes((first, TWO_BYTES, length >> 8, length & 0xFF))
+    return bytes((first, EIGHT_BYTES)) + length.to_bytes(8, "big")
 
 
 def encode_close(status: CloseStatus) -> bytes:
