@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from turnout.testing.frames import BINARY, TEXT, encode_frame
+from turnout.testing.frames import BINARY, CLOSE, TEXT, encode_frame
 
 __all__ = [
     "Connection",
@@ -59,10 +59,10 @@ class Load:
 
     def __str__(self) -> str:
         """Return it in words."""
-        size = f"{self.size} B" if self.size < 1024 else f"{self.size // 1024} KiB"
         deflate = " deflate" if self.deflate else ""
-        together = f"{self.connections} connections, {self.in_flight} in flight"
-        return f"{together}, {size} {self.kind}{deflate}"
+        connections = "1 connection" if self.connections == 1 else f"{self.connections} connections"
+        sent = f"{_size_in_words(self.size)} {self.kind}{deflate}"
+        return f"{connections}, {self.in_flight} in flight, {sent}"
 
     @property
     def message(self) -> bytes:
@@ -76,6 +76,12 @@ class Load:
             payload = squeeze.compress(payload) + squeeze.flush(zlib.Z_SYNC_FLUSH)
             return encode_frame(opcode, payload[:-4], rsv=4)
         return encode_frame(opcode, payload)
+
+
+def _size_in_words(size: int) -> str:
+    if size < 1024:
+        return f"{size} B"
+    return f"{size // 1024} KiB" if size < 1024**2 else f"{size // 1024**2} MiB"
 
 
 def handshake(path: str, *, deflate: bool = False) -> bytes:
@@ -132,7 +138,7 @@ def connect(port: Port, request: bytes, *, greeted: bool = False) -> Connection:
         raise ConnectionError("permessage-deflate was not agreed")
     greeting = head.partition(b"\r\n\r\n")[2]
     while greeted and (len(greeting) < 2 or len(greeting) < _frame_length(greeting)):
-        greeting += sock.recv(4096)
+        greeting += _received(sock)
     sock.setblocking(False)
     return Connection(sock)
 
@@ -191,10 +197,12 @@ class Echo:
             self._send(connection, self._in_flight)
 
     def run(self, seconds: float, cpu: Callable[[], float]) -> Window:
-        """Echo for so long."""
+        """Echo for so long, and until at least one reply has come."""
         before, cpu_before = self._replies, cpu()
         began = now = time.perf_counter()
-        while now - began < seconds:
+        while now - began < seconds or self._replies == before:
+            if now - began > seconds + DEADLINE:
+                raise TimeoutError("no reply comes")
             for number, events in self._poll.poll(0):
                 self._serve(self._connections[number], events)
             now = time.perf_counter()
@@ -235,15 +243,24 @@ def length_of_reply(connection: Connection, message: bytes) -> int:
     sock = connection.socket
     sock.settimeout(DEADLINE)
     sock.sendall(message)
-    data = sock.recv(READ_SIZE)
-    while len(data) < 10 and len(data) < 2 + (data[1] & 0x7F):
-        data += sock.recv(READ_SIZE)
+    data = _received(sock)
+    while len(data) < 10 and (len(data) < 2 or len(data) < _frame_length(data)):
+        data += _received(sock)
+    if data[0] & 0x0F == CLOSE:
+        raise ConnectionError("the server refused the message")
     length = _frame_length(data)
     while len(data) < length:
-        data += sock.recv(READ_SIZE)
+        data += _received(sock)
     assert len(data) == length, "more came than one reply"
     sock.setblocking(False)
     return length
+
+
+def _received(sock: socket.socket) -> bytes:
+    data = sock.recv(READ_SIZE)
+    if not data:
+        raise ConnectionError("the server ended a connection")
+    return data
 
 
 def _frame_length(data: bytes) -> int:
