@@ -29,6 +29,8 @@ MESSAGE = "x" * 125
 FRAME = 2 + len(MESSAGE)
 HANDSHAKES = "handshakes"
 """The title of their table."""
+KIB_EACH = "KiB each"
+"""The column of the memory of an idle connection."""
 ASK = f"GET /broadcast HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Message: {MESSAGE}\r\n\r\n".encode()
 
 
@@ -182,7 +184,7 @@ def idle(options: argparse.Namespace) -> Table:
         deflating = turnout(engine, deflate=True)
         kib = idle_memory(deflating, count, deflate=True)
         rows.append(Figures(f"{deflating.name} {deflating.path}, deflate", [kib]))
-    return Table(f"memory of {count:,} idle connections", ("KiB each",), rows)
+    return Table(f"memory of {count:,} idle connections", (KIB_EACH,), rows)
 
 
 def broadcasts(options: argparse.Namespace) -> Table:
