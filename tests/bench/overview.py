@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from tests.bench.budgets import Run
+from tests.bench.echo import KINDS
 from tests.bench.report import COLUMNS
 
 from turnout.testing.markdown import table
@@ -14,7 +15,6 @@ __all__ = ["overview"]
 
 Shares: TypeAlias = dict[str, dict[str, dict[str, float]]]
 """By what was sent, by the kind of message, by the server."""
-KINDS: Final = ("text", "binary")
 TITLES: Final = {"÷ raw": "Share of raw", "÷ bare": "Multiple of the server without turnout"}
 
 
