@@ -21,9 +21,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.loader import Connection, connect, cpu_seconds, handshake, memory
+from tests.bench.loader import Connection, connect, handshake
 from tests.bench.report import Figures, Table, show
 from tests.bench.servers import CORES, Server, Subject, bare, running, turnout
+from tests.bench.usage import cpu_seconds, memory
 
 MESSAGE = "x" * 125
 FRAME = 2 + len(MESSAGE)

@@ -17,9 +17,10 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from tests.bench.loader import Echo, Load, Window, cpu_seconds, open_connections
+from tests.bench.loader import Echo, Load, Window, open_connections
 from tests.bench.report import Row, Table, chart, show, table_of
 from tests.bench.servers import BARE, CORES, Subject, bare, raw, running, turnout
+from tests.bench.usage import cpu_seconds
 
 LOADS = {
     "single": Load(connections=1),

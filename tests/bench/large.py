@@ -20,9 +20,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.loader import Load, connect, handshake, memory
+from tests.bench.loader import Load, connect, handshake
 from tests.bench.report import Figures, Table, show
 from tests.bench.servers import CORES, Subject, bare, running, turnout
+from tests.bench.usage import memory
 
 __all__ = ["COLUMNS", "Echoed", "main", "size_of"]
 

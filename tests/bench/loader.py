@@ -6,7 +6,6 @@ fast it can be. Requests are canned, and so are messages; replies are counted by
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import time
@@ -14,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeAlias
 
 from turnout.testing.frames import BINARY, CLOSE, TEXT, encode_frame
@@ -25,17 +23,14 @@ __all__ = [
     "Load",
     "Window",
     "connect",
-    "cpu_seconds",
     "handshake",
     "length_of_reply",
-    "memory",
     "open_connections",
 ]
 
 Port: TypeAlias = int
 READ_SIZE = 1 << 20
 DEADLINE = 30.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 _DEFLATE = (
     "permessage-deflate; client_max_window_bits"
     "; client_no_context_takeover; server_no_context_takeover"
@@ -270,32 +265,3 @@ def _frame_length(data: bytes) -> int:
     if short == 126:
         return 4 + int.from_bytes(data[2:4], "big")
     return 10 + int.from_bytes(data[2:10], "big")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return what a process and its children, all their threads, have used of the processor."""
-    return sum(map(_cpu_seconds, _family(pid)))
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def memory(pid: int, name: str = "VmRSS") -> int:
-    """Return the memory of a process and its children in bytes: now, or `VmHWM` at its highest."""
-    return sum(_memory(each, name) for each in _family(pid))
-
-
-def _memory(pid: int, name: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(name)
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            yield from _family(int(child))

@@ -25,9 +25,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.loader import connect, cpu_seconds, handshake
+from tests.bench.loader import connect, handshake
 from tests.bench.report import Figures, Table, show
 from tests.bench.servers import CORES, Subject, running, turnout
+from tests.bench.usage import cpu_seconds
 
 __all__ = ["BEGINNINGS", "IMPORT", "Began", "compiled_once", "main", "rounds_of"]
 
