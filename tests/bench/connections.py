@@ -21,14 +21,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.loader import Connection, connect, cpu_seconds, handshake, memory
+from tests.bench.loader import Connection, connect, handshake
 from tests.bench.report import Figures, Table, show
 from tests.bench.servers import CORES, Server, Subject, bare, running, turnout
+from tests.bench.usage import cpu_seconds, memory
 
 MESSAGE = "x" * 125
 FRAME = 2 + len(MESSAGE)
 HANDSHAKES = "handshakes"
 """The title of their table."""
+KIB_EACH = "KiB each"
+"""The column of the memory of an idle connection."""
 ASK = f"GET /broadcast HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Message: {MESSAGE}\r\n\r\n".encode()
 
 
@@ -182,7 +185,7 @@ def idle(options: argparse.Namespace) -> Table:
         deflating = turnout(engine, deflate=True)
         kib = idle_memory(deflating, count, deflate=True)
         rows.append(Figures(f"{deflating.name} {deflating.path}, deflate", [kib]))
-    return Table(f"memory of {count:,} idle connections", ("KiB each",), rows)
+    return Table(f"memory of {count:,} idle connections", (KIB_EACH,), rows)
 
 
 def broadcasts(options: argparse.Namespace) -> Table:

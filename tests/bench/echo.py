@@ -1,6 +1,7 @@
 """Echoes per second: turnout on each engine beside the bare engine and the limit of asyncio.
 
     python -m tests.bench.echo --engines wsproto,tornado:standard --loads small,pipelined
+    python -m tests.bench.echo --engines wsproto,gevent --bare --cases all --json FILE
     python -m tests.bench.echo --handlers async/callback,plain/stream --bare --json FILE --svg FILE
 
 Every subject runs once unmeasured; then all of them take turns, round by round, each in a fresh
@@ -11,21 +12,26 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
-from tests.bench.loader import Echo, Load, Window, cpu_seconds, open_connections
+from tests.bench.loader import Echo, Load, Window, open_connections
 from tests.bench.report import Row, Table, chart, show, table_of
 from tests.bench.servers import BARE, CORES, Subject, bare, raw, running, turnout
+from tests.bench.usage import cpu_seconds
 
 LOADS = {
     "single": Load(connections=1),
+    "single-pipelined": Load(connections=1, in_flight=8),
     "small": Load(),
     "pipelined": Load(in_flight=8),
     "medium": Load(connections=16, size=16 * 1024),
-    "large": Load(connections=1, size=1024 * 1024),
+    "large": Load(connections=4, size=1024 * 1024),
 }
+KINDS = ("text", "binary")
+HANDLERS = ("async/callback", "async/stream", "plain/callback", "plain/stream")
 
 
 def subjects(options: argparse.Namespace, load: Load) -> list[Subject]:
@@ -33,7 +39,7 @@ def subjects(options: argparse.Namespace, load: Load) -> list[Subject]:
     ours = [
         turnout(engine, f"/{handler}", deflate=load.deflate)
         for engine in options.engines.split(",")
-        for handler in options.handlers.split(",")
+        for handler in options.handlers
     ]
     names = set(options.peers.split(",")) if options.peers else set()
     if options.bare:
@@ -61,9 +67,9 @@ def measure(subject: Subject, load: Load, options: argparse.Namespace, seconds: 
             echo.close()
 
 
-def label(subject: Subject, handlers: str) -> str:
-    """Return what a row is called: the handler too, where several are measured."""
-    shown = subject.name.startswith("turnout") and "," in handlers
+def label(subject: Subject, handlers: Sequence[str]) -> str:
+    """Return what a row is called: the handler too, where it is not the usual one alone."""
+    shown = subject.name.startswith("turnout on ") and list(handlers) != [HANDLERS[0]]
     return f"{subject.name} {subject.path.strip('/')}" if shown else subject.name
 
 
@@ -88,22 +94,49 @@ def rows_of(options: argparse.Namespace, load: Load) -> list[Row]:
 
 def tables(options: argparse.Namespace, charted: list[tuple[str, list[Row]]]) -> Iterator[Table]:
     """Measure each load; what a chart needs goes to `charted`."""
-    for name in options.loads.split(","):
-        load = replace(LOADS[name], kind=options.kind, deflate=options.deflate)
+    for name, kind in product(options.loads, options.kinds):
+        load = replace(LOADS[name], kind=kind, deflate=options.deflate)
         title = str(load) if options.loop == "asyncio" else f"{load}, on {options.loop}"
         charted.append((title, rows_of(options, load)))
         yield table_of(*charted[-1])
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Measure, print, write."""
+def names_of(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Return what reads names, by commas, or `all`; a wrong one ends it before hours of rounds."""
+
+    def read(words: str) -> list[str]:
+        names = list(known) if words == "all" else words.split(",")
+        if wrong := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"{wrong[0]} is none of {', '.join(known)}")
+        return names
+
+    return read
+
+
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engines", default="wsproto", help="NAME or NAME:VARIANT, by commas")
-    parser.add_argument("--handlers", default="async/callback", help="COLOUR/SHAPE, by commas")
+    parser.add_argument(
+        "--handlers",
+        type=names_of(HANDLERS),
+        default=HANDLERS[0],
+        help=f"all, or of {', '.join(HANDLERS)}, by commas",
+    )
     parser.add_argument("--peers", default="", help=f"all, or of {', '.join(BARE)}")
     parser.add_argument("--bare", action="store_true", help="each engine without turnout too")
-    parser.add_argument("--loads", default="small", help=f"of {', '.join(LOADS)}, by commas")
-    parser.add_argument("--kind", choices=["text", "binary"], default="text")
+    parser.add_argument(
+        "--loads",
+        type=names_of(LOADS),
+        default="small",
+        help=f"all, or of {', '.join(LOADS)}, by commas",
+    )
+    parser.add_argument(
+        "--kinds", type=names_of(KINDS), default="text", help="all, text (unless told) or binary"
+    )
+    parser.add_argument(
+        "--cases", choices=["all"], help="every load as text and as binary, whatever else is told"
+    )
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--deflate", action="store_true", help="turnout only, beside raw")
     parser.add_argument("--rounds", type=int, default=3)
@@ -111,6 +144,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--svg", type=Path, help="a chart of the first load")
     options = parser.parse_args(words)
+    if options.cases:
+        options.loads, options.kinds = list(LOADS), list(KINDS)
+    return options
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, print, write."""
+    options = parse(words)
     os.sched_setaffinity(0, {CORES[-1]})
     charted: list[tuple[str, list[Row]]] = []
     show(tables(options, charted), options.json)

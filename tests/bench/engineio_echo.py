@@ -8,7 +8,9 @@ from typing import Any
 import engineio  # type: ignore[import-untyped]  # it has no types
 from aiohttp import web
 
-engine = engineio.AsyncServer(async_mode="aiohttp", transports=["websocket"])
+engine = engineio.AsyncServer(
+    async_mode="aiohttp", transports=["websocket"], max_http_buffer_size=64 * 1024 * 1024
+)
 
 
 @engine.on("message")  # type: ignore[untyped-decorator]  # as above

@@ -20,11 +20,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.loader import Load, connect, handshake, memory
+from tests.bench.loader import Load, connect, handshake
 from tests.bench.report import Figures, Table, show
 from tests.bench.servers import CORES, Subject, bare, running, turnout
+from tests.bench.usage import memory
 
-__all__ = ["Echoed", "main"]
+__all__ = ["COLUMNS", "Echoed", "main", "size_of"]
 
 MIB = 1024 * 1024
 DEADLINE = 120.0
@@ -39,6 +40,16 @@ class Echoed:
 
     seconds: float
     peak: float
+
+
+def title(mib: int) -> str:
+    """Return what the table of a size is called."""
+    return f"one message of {mib} MiB there and back"
+
+
+def size_of(title: str) -> str:
+    """Return the size that a table is about, in words."""
+    return " ".join(title.split()[3:5])
 
 
 def echo_or_none(subject: Subject, size: int) -> Echoed | None:
@@ -123,7 +134,7 @@ def tables(options: argparse.Namespace) -> Iterator[Table]:
                 if (echoed := echo_or_none(subject, mib * MIB)) is not None:
                     found.append(echoed)
         rows = [Figures(name, medians(found)) for name, found in runs.items()]
-        yield Table(f"one message of {mib} MiB there and back", COLUMNS, rows)
+        yield Table(title(mib), COLUMNS, rows)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -6,7 +6,6 @@ fast it can be. Requests are canned, and so are messages; replies are counted by
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import time
@@ -14,10 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeAlias
 
-from turnout.testing.frames import BINARY, TEXT, encode_frame
+from turnout.testing.frames import BINARY, CLOSE, TEXT, encode_frame
 
 __all__ = [
     "Connection",
@@ -25,17 +23,14 @@ __all__ = [
     "Load",
     "Window",
     "connect",
-    "cpu_seconds",
     "handshake",
     "length_of_reply",
-    "memory",
     "open_connections",
 ]
 
 Port: TypeAlias = int
 READ_SIZE = 1 << 20
 DEADLINE = 30.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 _DEFLATE = (
     "permessage-deflate; client_max_window_bits"
     "; client_no_context_takeover; server_no_context_takeover"
@@ -59,10 +54,10 @@ class Load:
 
     def __str__(self) -> str:
         """Return it in words."""
-        size = f"{self.size} B" if self.size < 1024 else f"{self.size // 1024} KiB"
         deflate = " deflate" if self.deflate else ""
-        together = f"{self.connections} connections, {self.in_flight} in flight"
-        return f"{together}, {size} {self.kind}{deflate}"
+        connections = "1 connection" if self.connections == 1 else f"{self.connections} connections"
+        sent = f"{_size_in_words(self.size)} {self.kind}{deflate}"
+        return f"{connections}, {self.in_flight} in flight, {sent}"
 
     @property
     def message(self) -> bytes:
@@ -76,6 +71,12 @@ class Load:
             payload = squeeze.compress(payload) + squeeze.flush(zlib.Z_SYNC_FLUSH)
             return encode_frame(opcode, payload[:-4], rsv=4)
         return encode_frame(opcode, payload)
+
+
+def _size_in_words(size: int) -> str:
+    if size < 1024:
+        return f"{size} B"
+    return f"{size // 1024} KiB" if size < 1024**2 else f"{size // 1024**2} MiB"
 
 
 def handshake(path: str, *, deflate: bool = False) -> bytes:
@@ -132,7 +133,7 @@ def connect(port: Port, request: bytes, *, greeted: bool = False) -> Connection:
         raise ConnectionError("permessage-deflate was not agreed")
     greeting = head.partition(b"\r\n\r\n")[2]
     while greeted and (len(greeting) < 2 or len(greeting) < _frame_length(greeting)):
-        greeting += sock.recv(4096)
+        greeting += _received(sock)
     sock.setblocking(False)
     return Connection(sock)
 
@@ -191,10 +192,12 @@ class Echo:
             self._send(connection, self._in_flight)
 
     def run(self, seconds: float, cpu: Callable[[], float]) -> Window:
-        """Echo for so long."""
+        """Echo for so long, and until at least one reply has come."""
         before, cpu_before = self._replies, cpu()
         began = now = time.perf_counter()
-        while now - began < seconds:
+        while now - began < seconds or self._replies == before:
+            if now - began > seconds + DEADLINE:
+                raise TimeoutError("no reply comes")
             for number, events in self._poll.poll(0):
                 self._serve(self._connections[number], events)
             now = time.perf_counter()
@@ -235,15 +238,24 @@ def length_of_reply(connection: Connection, message: bytes) -> int:
     sock = connection.socket
     sock.settimeout(DEADLINE)
     sock.sendall(message)
-    data = sock.recv(READ_SIZE)
-    while len(data) < 10 and len(data) < 2 + (data[1] & 0x7F):
-        data += sock.recv(READ_SIZE)
+    data = _received(sock)
+    while len(data) < 10 and (len(data) < 2 or len(data) < _frame_length(data)):
+        data += _received(sock)
+    if data[0] & 0x0F == CLOSE:
+        raise ConnectionError("the server refused the message")
     length = _frame_length(data)
     while len(data) < length:
-        data += sock.recv(READ_SIZE)
+        data += _received(sock)
     assert len(data) == length, "more came than one reply"
     sock.setblocking(False)
     return length
+
+
+def _received(sock: socket.socket) -> bytes:
+    data = sock.recv(READ_SIZE)
+    if not data:
+        raise ConnectionError("the server ended a connection")
+    return data
 
 
 def _frame_length(data: bytes) -> int:
@@ -253,32 +265,3 @@ def _frame_length(data: bytes) -> int:
     if short == 126:
         return 4 + int.from_bytes(data[2:4], "big")
     return 10 + int.from_bytes(data[2:10], "big")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return what a process and its children, all their threads, have used of the processor."""
-    return sum(map(_cpu_seconds, _family(pid)))
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def memory(pid: int, name: str = "VmRSS") -> int:
-    """Return the memory of a process and its children in bytes: now, or `VmHWM` at its highest."""
-    return sum(_memory(each, name) for each in _family(pid))
-
-
-def _memory(pid: int, name: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(name)
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            yield from _family(int(child))

@@ -12,18 +12,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.bench.budgets import Run, budget_table, handshake_table
+from tests.bench.ceilings import import_table, large_table, memory_table
+from tests.bench.overview import overview
 from tests.bench.report import Figures, Table
 
 from turnout.testing.markdown import insert
 
 COMMAND = "python -m tests.bench.page"
+TABLES = (budget_table, handshake_table, memory_table, large_table, import_table)
 
 
 def budgets(runs: Sequence[Run]) -> Iterator[str]:
     """Return, for each Python, the budgets and what its runs have found."""
     for python in dict.fromkeys(run["environment"]["python"] for run in runs):
         own = [run for run in runs if run["environment"]["python"] == python]
-        shown = [one for one in (budget_table(own), handshake_table(own)) if one]
+        shown = [one for made_of in TABLES if (one := made_of(own))]
         if shown:
             yield f"### CPython {python}\n"
         for one in shown:
@@ -38,6 +41,7 @@ def figures(runs: Sequence[Run]) -> Iterator[str]:
         yield f"## Run {number}: {made['date']}, Python {made['python']}\n"
         yield f"`{run['command']}`\n"
         yield f"{made['processors']} processors; {versions}.\n"
+        yield from overview(run)
         for one in run["tables"]:
             rows = [Figures(**row) for row in one["rows"]]
             yield Table(one["title"], one["columns"], rows).markdown

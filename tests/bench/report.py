@@ -110,12 +110,17 @@ def table_of(title: str, rows: Sequence[Row]) -> Table:
     for row in rows:
         bare = by_name.get(row.against or "")
         clock = (row.rate, row.spread, row.rate / raw.rate)
-        processor = (row.cost, raw.cost / row.cost)
+        processor = (row.cost, _ratio(raw.cost, row.cost))
         faster, cheaper = None, None
         if bare is not None:
-            faster, cheaper = row.rate / bare.rate, bare.cost / row.cost
+            faster, cheaper = row.rate / bare.rate, _ratio(bare.cost, row.cost)
         shown.append(Figures(row.name, [*clock, faster, *processor, cheaper]))
     return Table(title, COLUMNS, shown)
+
+
+def _ratio(one: float, other: float) -> float | None:
+    """Return nothing for a round so short that the kernel's clock has counted none of it."""
+    return one / other if other else None
 
 
 def environment() -> dict[str, Any]:

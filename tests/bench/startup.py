@@ -4,6 +4,10 @@
 
 Processor time of fresh processes, in turns with the interpreter that does nothing; beside it the
 time on the clock, which another process on the machine lengthens.
+
+An installed package is compiled once. So all of them share a folder of compiled modules, which is
+removed at the end, and the first run of each, which fills it, is discarded. That holds where
+PYTHONDONTWRITEBYTECODE is set as well: it is not passed on.
 """
 
 from __future__ import annotations
@@ -14,18 +18,24 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.loader import connect, cpu_seconds, handshake
+from tests.bench.loader import connect, handshake
 from tests.bench.report import Figures, Table, show
 from tests.bench.servers import CORES, Subject, running, turnout
+from tests.bench.usage import cpu_seconds
 
-__all__ = ["Began", "main"]
+__all__ = ["BEGINNINGS", "IMPORT", "Began", "compiled_once", "main", "rounds_of"]
 
+BEGINNINGS = "what a beginning takes, all modules compiled before"
+"""The title of the table."""
 NOTHING = "an interpreter that does nothing"
+IMPORT = "import turnout"
 COLUMNS = ("milliseconds of processor", "over nothing", "milliseconds on the clock")
 
 
@@ -35,6 +45,20 @@ class Began:
 
     processor: float
     clock: float
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Let all processes that are started meanwhile share a new folder of compiled modules."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="turnout-bench-") as folder:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def of_program(program: str) -> Began:
@@ -64,7 +88,7 @@ def beginnings(engines: str) -> dict[str, Callable[[], Began]]:
     return {
         NOTHING: lambda: of_program("pass"),
         "import asyncio": lambda: of_program("import asyncio"),
-        "import turnout": lambda: of_program("import turnout"),
+        IMPORT: lambda: of_program("import turnout"),
         **{name: lambda subject=each: of_server(subject) for name, each in servers.items()},  # type: ignore[misc]  # a default argument
     }
 
@@ -77,14 +101,20 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(words)
     os.sched_setaffinity(0, {CORES[-1]})
-    measured = beginnings(options.engines)
-    runs: dict[str, list[Began]] = {name: [] for name in measured}
-    for _ in range(options.rounds):
-        for name, measure in measured.items():
-            runs[name].append(measure())
+    with compiled_once():
+        runs = rounds_of(beginnings(options.engines), options.rounds)
     nothing = statistics.median(run.processor for run in runs[NOTHING])
     rows = [Figures(name, _values(found, nothing)) for name, found in runs.items()]
-    show([Table("what a beginning takes", COLUMNS, rows)], options.json)
+    show([Table(BEGINNINGS, COLUMNS, rows)], options.json)
+
+
+def rounds_of(measured: Mapping[str, Callable[[], Began]], rounds: int) -> dict[str, list[Began]]:
+    """Measure all in turns, the first round of them for nothing."""
+    runs: dict[str, list[Began]] = {name: [] for name in measured}
+    for _ in range(rounds + 1):
+        for name, measure in measured.items():
+            runs[name].append(measure())
+    return {name: found[1:] for name, found in runs.items()}
 
 
 def _values(found: list[Began], nothing: float) -> list[float | None]:
