@@ -58,17 +58,20 @@ class DetachedWebSocket:
         native: web.BaseRequest,
         transport: asyncio.Transport,
         sub_protocol: str | None,
+        loop: asyncio.AbstractEventLoop,
     ) -> DetachedWebSocket:
-        """Bring `response` into the state that it has after its 101, which it does not write."""
+        """Bring `response` into the state that it has after its 101, which it does not write.
+
+        Completes at the first step, and in any thread.
+        """
         wire = _Wire(transport)
         protocol = _Protocol(wire)
-        loop = asyncio.get_running_loop()
         request = web.BaseRequest(
             _decided(native, sub_protocol),
             EMPTY_PAYLOAD,
             cast("Any", protocol),
             _Nowhere(),
-            cast("Any", asyncio.current_task()),
+            cast("Any", None),  # the task, of which it is to be cancelled
             loop,
         )
         await response.prepare(request)

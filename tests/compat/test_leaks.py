@@ -157,6 +157,41 @@ def test_nothing_is_left_of_closed_connections(path: str, caplog: pytest.LogCapt
     asyncio.run(main())
 
 
+WAYS = ("a close frame", "a violation", "just going")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_garbage_is_left_of_a_connection(way: str) -> None:
+    """What refers to itself stands in memory until the collector comes by, and makes it come."""
+    gone: asyncio.Event
+
+    class Watched(TextWebSocketHandler):
+        async def after_connection_established(self, session: Any) -> None:
+            loop = asyncio.get_running_loop()
+            weakref.finalize(session, loop.call_soon, gone.set)
+
+        async def handle_text_message(self, session: Any, message: TextMessage) -> None:
+            await session.send(message.payload.upper())
+
+    async def main() -> None:
+        nonlocal gone
+        gone = asyncio.Event()
+        options = WebSocketOptions(idle_timeout=100.0, ping_interval=100.0)
+        registry = WebSocketHandlerRegistry(options=options)
+        registry.add_handler(Watched(), "/")
+        server = await start(registry, ServerSettings(port=0))
+        gc.disable()
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await connect(server, "/", WAYS.index(way))
+                await gone.wait()
+        finally:
+            gc.enable()
+            await server.stop()
+
+    asyncio.run(main())
+
+
 def test_a_server_that_was_stopped_is_not_kept_by_its_registry() -> None:
     """A registry may be served again and again, as tests do."""
     registry = make_registry()

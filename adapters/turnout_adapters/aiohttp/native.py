@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from turnout_compat.aiohttp_websocket import DetachedWebSocket
 
 __all__ = ["NativeConnection", "websocket_response"]
+
+
+MAKING = threading.Lock()
+"""A thread may ask for `session.native` while the loop needs it."""
 
 
 def websocket_response(
@@ -124,7 +129,9 @@ class AiohttpDriver:
     def websocket(self) -> DetachedWebSocket:
         """What of aiohttp reads and writes; made when it is first of use, because it is large."""
         if self._websocket is None:
-            self._websocket = self._prepare()
+            with MAKING:
+                if self._websocket is None:
+                    self._websocket = self._prepare()
         return self._websocket
 
     def receive_data(self, data: bytes) -> None:

@@ -105,10 +105,12 @@ class NativeAiohttpStrategy(AiohttpStrategy):
         self, native: web.BaseRequest, transport: asyncio.Transport, upgrade: Upgrade
     ) -> StandardConnection:
         options, sub_protocol = upgrade.options, upgrade.sub_protocol
+        loop = asyncio.get_running_loop()
 
         def prepare() -> DetachedWebSocket:
             response = websocket_response(options, sub_protocol)
-            return drive(DetachedWebSocket.prepare(response, native, transport, sub_protocol))
+            made = DetachedWebSocket.prepare(response, native, transport, sub_protocol, loop)
+            return drive(made)
 
         wire = AsyncioTransport(transport, native)
         return NativeConnection(wire, options, upgrade.deflate, prepare)
