@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from turnout.capabilities import Capabilities
 from turnout.drive import drive
-from turnout.protocol.connection import StandardConnection
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.wsgi import (
     Environ,
@@ -24,6 +23,7 @@ from turnout_adapters.wsgi import (
     WsgiRequest,
     WsgiResponse,
 )
+from turnout_compat.gevent_connection import GeventConnection
 from turnout_compat.gevent_hangup import GeventHangupWatch
 from turnout_compat.gevent_runtime import GeventRuntime
 
@@ -46,7 +46,7 @@ class Upgraded:
     """A connection whose 101 is sent, and whose session is to be run."""
 
     upgrade: Upgrade
-    connection: StandardConnection
+    connection: GeventConnection
     transport: GeventTransport
 
 
@@ -104,7 +104,7 @@ class GeventWsgiStrategy(RequestUpgradeStrategy):
         assert isinstance(request, GeventWsgiRequest)
         assert isinstance(response, GeventWsgiResponse)
         transport, early = response.switch(upgrade, self.native_of(request))
-        connection = StandardConnection(
+        connection = GeventConnection(
             transport,
             upgrade.options,
             upgrade.deflate,

@@ -13,6 +13,7 @@ from turnout.errors import UsageError
 from turnout.runtime import Host, set_current_caller
 from turnout.session.inbox import Inbox
 from turnout.session.lifecycle import Lifecycle, SessionControl
+from turnout_compat.gevent_connection import GeventConnection
 
 if TYPE_CHECKING:
     from greenlet import greenlet
@@ -90,12 +91,12 @@ class GeventInbox(Inbox):
     """An inbox that hands a message over inside the hub's turn, and ends a turn that takes long.
 
     A message that arrives while the handler waits for it goes there by the switch itself, and is
-    handled before the next is decoded: what the handler sends then leaves in one write. After a
-    time slice the connection rests for a turn of the hub, and so does a handler that finds message
-    after message.
+    handled before the next is decoded: what the handler sends then leaves in one write. Back for
+    more, the handler takes what came by the same read without a switch. After a time slice the
+    connection rests for a turn of the hub, and so does a handler that finds message after message.
     """
 
-    __slots__ = ("_hub", "_runtime", "_turn", "_waiting")
+    __slots__ = ("_hub", "_runtime", "_standard", "_taken_over", "_turn", "_waiting")
 
     def __init__(self, connection: Connection, limit: int | None, runtime: GeventRuntime) -> None:
         super().__init__(connection, limit)
@@ -103,6 +104,8 @@ class GeventInbox(Inbox):
         self._hub = runtime.hub
         self._turn = runtime.slice
         self._waiting: greenlet | None = None
+        self._standard = connection if isinstance(connection, GeventConnection) else None
+        self._taken_over: GeventConnection | None = None
 
     def put(self, message: Message) -> None:
         """Add one message, and let others have their turn if this connection's is over."""
@@ -110,7 +113,9 @@ class GeventInbox(Inbox):
         if waiting is not None and not self._messages and getcurrent() is self._hub:
             self._waiting = None
             self._all_answered = False
+            self._taken_over = self._standard
             waiting.switch(message)
+            self._taken_over = None
         else:
             super().put(message)
         if self._turn.is_over and not self.paused:
@@ -129,10 +134,19 @@ class GeventInbox(Inbox):
 
     def wait(self) -> Message | None:
         """Do what `next` does, blocking the greenlet."""
-        message = self.take()
+        message = self.take() if self._messages else self._take_over()
         while message is None and not self.ended:
             message = self._switch() or self.take()
         return message
+
+    def _take_over(self) -> Message | None:
+        """Return the next message of those that the hub is delivering, if there is one."""
+        if self._taken_over is not None and not self._turn.is_over:
+            message = self._taken_over.next_message()
+            if message is not None:
+                return message
+        self._came_back()
+        return None
 
     def _switch(self) -> Message | None:
         """Wait until there is something to look at; return the message if it came by the switch."""

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from turnout.close import NO_CLOSE_FRAME, NO_STATUS_CODE, CloseStatus
-from turnout.errors import ConnectionClosed
+from turnout.close import NO_STATUS_CODE, CloseStatus
 from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, TextMessage
 from turnout.protocol.connection import CORK_LIMIT
 from turnout.protocol.encoder import FrameEncoder
-from turnout.protocol.limits import SizeLimits, too_big
 from turnout_compat.asgi_frames import FRAME, IN_A_ROW, FramedConnection, frames_of
 from turnout_compat.asyncio_stepping import call_outside
-from turnout_compat.daphne_close import closing_daphne
 
 if TYPE_CHECKING:
     from turnout.protocol.prepared import PreparedMessage
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
-    from turnout_adapters.asgi.strategy import AsgiStrategy
     from turnout_adapters.asgi.types import Event
     from turnout_compat.asgi_frames import Frames
     from turnout_compat.frame_guard import FrameGuard
 
 __all__ = ["AsgiConnection"]
-
-log = logging.getLogger("turnout.asgi")
 
 END = "turnout.end"
 """What stands behind the last event that goes out."""
@@ -44,15 +37,7 @@ class AsgiConnection(FramedConnection):
     whatever need not wait.
     """
 
-    def __init__(
-        self,
-        request: AsgiRequest,
-        response: AsgiResponse,
-        upgrade: Upgrade,
-        strategy: AsgiStrategy,
-    ) -> None:
-        self._request = request
-        self._strategy = strategy
+    def __init__(self, request: AsgiRequest, response: AsgiResponse, upgrade: Upgrade) -> None:
         self.native = request.native
         self.local_address = request.local_address
         self.remote_address = request.remote_address
@@ -61,7 +46,6 @@ class AsgiConnection(FramedConnection):
         self.options = upgrade.options
         self.deflate = upgrade.deflate
         self._handler = upgrade.handler
-        self._limits = SizeLimits(upgrade.options, partial=False)
         self._frames: Frames | None = frames_of(self.native)
         self._encoder = None if self._frames is None else FrameEncoder(upgrade.deflate)
         self._loop = asyncio.get_running_loop()
@@ -85,6 +69,9 @@ class AsgiConnection(FramedConnection):
         """Begin to read."""
         if self._frames is not None:
             self._frames.begin(self)
+        self._start_reading()
+
+    def _start_reading(self) -> None:
         self._reader = self._loop.create_task(self._read())
 
     def send(self, message: Message) -> None:
@@ -133,15 +120,11 @@ class AsgiConnection(FramedConnection):
             self._post({"type": END})
 
     def abort(self) -> None:
-        """Cut the connection; without `Frames`, the host ends it when the application returns."""
+        """Cut the connection."""
         self._outbound.clear()
         self._corked.clear()
         if self._frames is not None:
             self._frames.abort()
-        else:
-            self._cancel()
-            self._strategy.cut(self._request)
-            self._loop.call_soon(self._connection_lost, None)
 
     def take_messages(self, passed_on: int, guard: FrameGuard) -> None:
         """Take messages where they arrive; what is sent meanwhile leaves in one write."""
@@ -227,9 +210,12 @@ class AsgiConnection(FramedConnection):
         if self._writer is None:
             if self._frames is not None and self._frames.write_now(event):
                 return
-            self.session.pause_writing()
-            self._writer = self._loop.create_task(self._write())
+            self._start_writing()
         self._outbound.append(event)
+
+    def _start_writing(self) -> None:
+        self.session.pause_writing()
+        self._writer = self._loop.create_task(self._write())
 
     async def _write(self) -> None:
         try:
@@ -243,9 +229,7 @@ class AsgiConnection(FramedConnection):
             self.session.resume_writing()
 
     async def _pass_on(self, event: Event) -> None:
-        if self._frames is None and event["type"] == "websocket.close":
-            await self._close(event)
-        elif self._frames is None or not event["type"].startswith("turnout."):
+        if self._frames is None or not event["type"].startswith("turnout."):
             await self._send(event)
         elif event["type"] == END:
             await self._frames.end()
@@ -256,35 +240,11 @@ class AsgiConnection(FramedConnection):
         else:
             await self._frames.pong(event["payload"])
 
-    async def _close(self, event: Event) -> None:
-        """Send a close frame; a host may keep it back for as long as anybody waits to receive."""
-        reader = self._reader
-        if reader is not None and not reader.done():
-            reader.cancel()
-            await asyncio.wait([reader])
-        async with self._strategy.closing(self._request):
-            await self._send_close(event)
-        if not self._lost:
-            self._reader = self._loop.create_task(self._read())
-
-    async def _send_close(self, event: Event) -> None:
-        try:
-            await self._send(closing_daphne(event))
-        except ConnectionClosed:
-            raise
-        except Exception as error:  # a subclass of daphne's may leave a server's codes to itself
-            refused = "the server does not close with %s: %r; it is to close with 1000"
-            log.warning(refused, event["code"], error)
-            await self._send({"type": "websocket.close"})
-
     def _fail_writing(self, error: Exception) -> None:
         """Note that the host takes nothing any more: by itself, or because the client has gone."""
         self._outbound.clear()
         if self._frames is not None:
             self._frames.abort()
-        else:
-            self._cancel()
-            self._connection_lost(error)
 
     # Inwards
 
@@ -296,9 +256,7 @@ class AsgiConnection(FramedConnection):
             while (event := await self._receive())["type"] != "websocket.disconnect":
                 self._taken += 1
                 call_outside(task, self._take, event)
-                if self._frames is None:
-                    await self._let_answer()
-                elif not next(self._events) % IN_A_ROW:
+                if not next(self._events) % IN_A_ROW:
                     await asyncio.sleep(0)  # a host's queue does not give way while it has more
                 if not self._readable.is_set():
                     await self._readable.wait()
@@ -310,25 +268,10 @@ class AsgiConnection(FramedConnection):
     def _take(self, event: Event) -> None:
         self._taken_by[event["type"]](self, event)
 
-    async def _let_answer(self) -> None:
-        """Let the handler answer before the host reads on, as it would under the host alone.
-
-        What the host reads next may end the connection. One turn of the loop is the handler's, the
-        other the writer's.
-        """
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
     def _message(self, event: Event) -> None:
         self.heard = True
         text: str | None = event.get("text")
         message = BinaryMessage(event["bytes"]) if text is None else TextMessage(text)
-        if self._frames is None:
-            size = len(message.payload) if text is None else len(text.encode())
-            limit = self._limits.binary if text is None else self._limits.text
-            if size > limit:
-                self.session.failed(CloseStatus(1009), too_big(size, limit))
-                return
         if not self._close_sent:
             self.session.message_received(message)
 
@@ -348,11 +291,7 @@ class AsgiConnection(FramedConnection):
         self.session.close_received(CloseStatus(event["code"], event.get("reason") or ""))
 
     def _disconnected(self, event: Event) -> None:
-        """Take the end; without `Frames` it is also how the peer's close frame is told."""
-        status = CloseStatus(event.get("code") or NO_STATUS_CODE.code, event.get("reason") or "")
-        if self._frames is None and status.code != NO_CLOSE_FRAME.code:
-            self._close_sent = True
-            self.session.close_received(status)
+        """Take the end; the peer's close frame has been told of before."""
 
     _taken_by: ClassVar[dict[str, Callable[[AsgiConnection, Event], None]]] = {
         "websocket.receive": _message,
@@ -361,11 +300,6 @@ class AsgiConnection(FramedConnection):
         "turnout.failed": _failed,
         "turnout.closing": _closing,
     }
-
-    def _cancel(self) -> None:
-        for task in (self._reader, self._writer):
-            if task is not None and task is not asyncio.current_task():
-                task.cancel()
 
     def _connection_lost(self, error: Exception | None) -> None:
         if not self._lost:

@@ -13,6 +13,8 @@ from turnout_adapters.asgi.takeover import takeover_host
 from turnout_compat.granian_refusals import denial_fields, keeps_connections
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from turnout.headers import HeadersLike
     from turnout_adapters.asgi.receiver import Receiver
     from turnout_adapters.asgi.types import Event, Scope, Send
@@ -136,8 +138,16 @@ class AsgiResponse(ServerHttpResponse):
 
     async def pass_on(self, event: Event) -> None:
         """Hand an event to the host; raise `ConnectionClosed` when it says that nobody is there."""
+        await self.settle(self.begin(event))
+
+    def begin(self, event: Event) -> Awaitable[None]:
+        """Call the host, and return what `settle` takes; or, of a host's future, its end tells."""
+        return self._host_send(event)
+
+    async def settle(self, begun: Awaitable[None]) -> None:
+        """Return when the host has taken an event; raise as `pass_on` does."""
         try:
-            await self._host_send(event)
+            await begun
         except OSError as error:  # what ASGI 2.4 lets a host raise once the client has gone
             self._receiver.gone = True
             raise ConnectionClosed(NO_CLOSE_FRAME) from error

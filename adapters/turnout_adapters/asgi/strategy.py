@@ -10,7 +10,9 @@ from turnout.errors import ConfigurationError
 from turnout.handshake.refusal import logged_refusal, refuse
 from turnout.strategy import RequestUpgradeStrategy, Upgrade
 from turnout_adapters.asgi.connection import AsgiConnection
+from turnout_adapters.asgi.frameless import FramelessConnection
 from turnout_adapters.asgi.takeover import takeover_host
+from turnout_compat.asgi_frames import frames_of
 
 if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
@@ -66,11 +68,18 @@ class AsgiStrategy(RequestUpgradeStrategy):
             await upgrade.run(host.take_over(upgrade))
             return
         await cast("AsgiResponse", response).accept(upgrade.response_headers)
-        connection = AsgiConnection(
-            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade, self
+        connection = self._connection_of(
+            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade
         )
         await upgrade.run(connection)
         await connection.wait_ended()
+
+    def _connection_of(
+        self, request: AsgiRequest, response: AsgiResponse, upgrade: Upgrade
+    ) -> AsgiConnection:
+        if frames_of(request.native) is None:
+            return FramelessConnection(request, response, upgrade, self)
+        return AsgiConnection(request, response, upgrade)
 
     def closing(self, request: AsgiRequest) -> AbstractAsyncContextManager[None]:
         """Return what surrounds the close frame of a host that has no `Frames`."""

@@ -20,6 +20,8 @@ from turnout_compat.asyncio_transport import AsyncioTransport
 from turnout_compat.granian_sockets import HeldConnection, hold
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from turnout.registry import WebSocketHandlerRegistry
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
@@ -72,18 +74,24 @@ class Handover:
         self.since: float = time.monotonic()
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def receive(self) -> Event:
-        """Return granian's next event."""
-        if self._calls is None:
-            return {"type": "websocket.disconnect", "code": NO_CLOSE_FRAME.code}
-        return await self._calls[0]()
+    def receive(self) -> Awaitable[Event]:
+        """Return granian's future of its next event."""
+        return _receive_end() if self._calls is None else self._calls[0]()
 
-    async def send(self, event: Event) -> None:
-        """Hand an event to granian; raise `ConnectionClosed` where it has let go."""
+    def send(self, event: Event) -> Awaitable[None]:
+        """Hand an event to granian; raise `ConnectionClosed` where it has let go.
+
+        For a message, return granian's future, by which it does not say that the client has gone
+        in a way of its own: whatever that raises means it.
+        """
         if self._calls is None:
             raise ConnectionClosed(NO_CLOSE_FRAME)
+        send = self._calls[1]
+        return send(event) if event["type"] == "websocket.send" else self._settle(send(event))
+
+    async def _settle(self, begun: Awaitable[None]) -> None:
         try:
-            await self._calls[1](event)
+            await begun
         except RuntimeError as error:  # what granian says of a client that has gone
             raise ConnectionClosed(NO_CLOSE_FRAME) from error
 
@@ -116,6 +124,10 @@ class Handover:
         Takeover(transport, connection)
         transport.resume_reading()
         await upgrade.run(connection)
+
+
+async def _receive_end() -> Event:
+    return {"type": "websocket.disconnect", "code": NO_CLOSE_FRAME.code}
 
 
 def handover_of(scope: Scope) -> Handover | None:

@@ -126,6 +126,30 @@ def test_replies_to_one_read_leave_in_one_write(
     assert writes == [b"".join(b"\x81\x01" + bytes([65 + n]) for n in range(8))]
 
 
+@pytest.mark.parametrize("shape", ["callbacks", "stream"])
+@pytest.mark.parametrize("colour", ["async", "plain"])
+def test_a_handler_takes_what_came_by_one_read_without_a_switch(
+    run_server: RunServer, monkeypatch: pytest.MonkeyPatch, colour: str, shape: str
+) -> None:
+    from turnout_compat.gevent_hosts import GeventInbox
+
+    handled_at_switches: list[int] = []
+    switch = GeventInbox._switch
+    busy = Busy()
+
+    def recorded(self: GeventInbox) -> Any:
+        handled_at_switches.append(busy.handled)
+        return switch(self)
+
+    monkeypatch.setattr(GeventInbox, "_switch", recorded)
+    server = run_server(lambda: mount(None, busy.registry()))
+    client = server.connect(f"/{colour}/{shape}")
+    server.wait_until(lambda: handled_at_switches == [0])
+    client.stream.write(encode_frame(TEXT, b"x") * 3)
+    server.wait_until(lambda: len(handled_at_switches) > 1)
+    assert handled_at_switches == [0, 3]
+
+
 def test_broadcast_from_a_handler_reaches_all(run_server: RunServer) -> None:
     registry = WebSocketHandlerRegistry()
 
