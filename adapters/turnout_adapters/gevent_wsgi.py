@@ -121,7 +121,7 @@ class GeventWsgiStrategy(RequestUpgradeStrategy):
     def run(self, upgraded: Upgraded) -> None:
         """Run a session in the calling greenlet; returns when it is over."""
         try:
-            drive(upgraded.upgrade.run(upgraded.connection))
+            upgraded.upgrade.block(upgraded.connection)
         finally:
             upgraded.transport.release()
 

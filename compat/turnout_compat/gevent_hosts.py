@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 from greenlet import getcurrent
 
+from turnout.close import NORMAL
 from turnout.drive import drive
-from turnout.errors import UsageError
-from turnout.runtime import Host, set_current_caller
+from turnout.errors import ConnectionClosed, UsageError
+from turnout.runtime import Host, set_current_caller, settle
 from turnout.session.inbox import Inbox
 from turnout.session.lifecycle import Lifecycle, SessionControl
 from turnout_compat.gevent_connection import GeventConnection
@@ -44,6 +46,10 @@ class GreenletHost(Host):
 
     async def run(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
         """Run the handler's whole life in the calling greenlet."""
+        self.block(session, prepared)
+
+    def block(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Run the handler's whole life in the calling greenlet."""
         runtime = self._runtime
         limit = session.options.receive_buffer
         session.use(GeventInbox(session.connection, limit, runtime), session.blocking)
@@ -54,7 +60,7 @@ class GreenletHost(Host):
         session.on_deadline(lambda: _interrupt(serving))
         session.start()
         try:
-            await life.run()
+            life.live()
         except Overdue:
             log.warning("the handler of session %s was killed: close_timeout", session.id)
 
@@ -66,16 +72,43 @@ def _interrupt(serving: greenlet) -> None:
 
 
 class GeventLifecycle(Lifecycle):
-    """A lifecycle that also takes a `gevent.Timeout`, which is no `Exception`, for a failure."""
+    """A lifecycle of plain calls, but for what the handler itself awaits.
 
-    async def serve(self) -> None:
-        """Run the handler; a deadline of its own that it lets through closes with 1011."""
+    Each coroutine on the way is C stack, which the greenlet keeps while it waits, and which every
+    switch copies. A `gevent.Timeout` that the handler lets through, which is no `Exception`, closes
+    with 1011 too.
+    """
+
+    __slots__ = ()
+
+    def live(self) -> None:
+        """Do what `run` does."""
         try:
-            await super().serve()
+            self._serve()
+        finally:
+            self._session._closing.on_deadline(None)  # noqa: SLF001  # a part of it, as in core
+            drive(self.finish())
+
+    def _serve(self) -> None:
+        try:
+            self._handle()
+        except ConnectionClosed as error:
+            if self._session.is_open:  # it was another session's
+                drive(self._failed(error))
+        except Exception as error:
+            drive(self._failed(error))
         except gevent.Timeout as timeout:
-            error = TimeoutError(f"{timeout} left the handler")
-            error.__cause__ = timeout
-            await self._failed(error)
+            failure = TimeoutError(f"{timeout} left the handler")
+            failure.__cause__ = timeout
+            drive(self._failed(failure))
+
+    def _handle(self) -> None:
+        if self._prepared.shape == "stream":
+            _drive_result(self._handler.handle(self._face))
+            drive(self._control.close(NORMAL))
+        else:
+            _drive_result(self._handler.after_connection_established(self._face))
+            drive(self._messages())
 
     async def _messages(self) -> None:
         # Waits in a plain call: each coroutine on the way is C stack that every switch copies.
@@ -85,6 +118,14 @@ class GeventLifecycle(Lifecycle):
             result = handle(face, message)
             if result is not None:
                 await result
+
+
+def _drive_result(result: Any) -> None:
+    """Run what a handler has returned, if it is there to be awaited."""
+    if isinstance(result, Coroutine):
+        drive(result)
+    elif result is not None:
+        drive(settle(result))
 
 
 class GeventInbox(Inbox):

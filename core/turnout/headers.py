@@ -111,6 +111,10 @@ class Headers(Mapping[str, str]):
         """Return every field as it came, in order."""
         return list(self._fields)
 
+    def drop_index(self) -> None:
+        """Give the memory back by which fields are found fast; the next look-up takes it again."""
+        self._grouped = None
+
     def copy(self) -> Headers:
         """Return an independent copy."""
         return Headers.trusted(self._fields)

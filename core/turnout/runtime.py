@@ -87,6 +87,10 @@ class Host(ABC):
         passed, the handler is cancelled, or named in the log where that cannot be done.
         """
 
+    def block(self, session: WebSocketSession, prepared: PreparedHandler) -> None:
+        """Do what `run` does where waiting blocks the caller, on gevent and on threads."""
+        drive(self.run(session, prepared))
+
     def spawn(self, session: WebSocketSession, prepared: PreparedHandler, ended: Ended) -> None:
         """Do what `run` does in a task of its own, and call `ended` behind it."""
         task = session.runtime.spawn(self.run(session, prepared))

@@ -157,7 +157,7 @@ class WebSocketService:
             self._check_draining(request)
             upgrade = Upgrade(
                 uri=request.uri,
-                headers=request.headers.copy(),
+                headers=request.headers,
                 path_variables=request.path_variables,
                 attributes=attributes,
                 principal=negotiated.principal,
@@ -203,6 +203,14 @@ class WebSocketService:
         finally:
             self._end(session)
 
+    def block_for_session(self, upgrade: Upgrade, connection: Connection) -> None:
+        """Do what `run_session` does, blocking the caller."""
+        session, host = self._begin(upgrade, connection)
+        try:
+            host.block(session, upgrade.handler)
+        finally:
+            self._end(session)
+
     def start_session(self, upgrade: Upgrade, connection: Connection) -> None:
         """Run a session in a task of its own; called where `run_session` is."""
         session, host = self._begin(upgrade, connection)
@@ -220,6 +228,7 @@ class WebSocketService:
             upgrade.on_session()
             upgrade.on_session = None
         upgrade.response_headers = []  # on the wire
+        upgrade.headers.drop_index()
         if self.draining:
             session.begin_close(self._closing_with)
         return session, host

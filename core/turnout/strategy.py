@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from turnout.capabilities import Capabilities
+from turnout.drive import drive
 from turnout.errors import ConfigurationError
 from turnout.handshake.negotiated import response_head
 
@@ -73,6 +74,16 @@ class Upgrade:
         if self.on_upgraded is not None:
             await self._tell(connection)
         await self.service.run_session(self, connection)
+
+    def block(self, connection: Connection) -> None:
+        """Do what `run` does, blocking the caller.
+
+        For gevent: each coroutine that waits for another is C stack there, which a greenlet keeps
+        and every switch copies.
+        """
+        if self.on_upgraded is not None:
+            drive(self._tell(connection))
+        self.service.block_for_session(self, connection)
 
     async def start(self, connection: Connection) -> None:
         """Do what `run` does in a task of its own; return when the session has begun.
