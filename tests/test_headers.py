@@ -89,3 +89,17 @@ def test_a_name_is_a_token(name: str) -> None:
 
 def test_shows_names_only() -> None:
     assert repr(Headers({"Cookie": "secret", "Accept": "*/*"})) == "Headers(Cookie, Accept)"
+
+
+def test_a_default_may_be_named() -> None:
+    fields = Headers({"Host": "h"})
+    assert fields.get("host", default="none") == "h"
+    assert fields.get("origin", default="none") == "none"
+    assert fields.get("origin") is None
+
+
+def test_giving_the_index_back_changes_nothing() -> None:
+    fields = Headers([("A", "1"), ("a", "2")])
+    assert fields["a"] == "1, 2"
+    fields.drop_index()
+    assert (fields["a"], fields.get_all("A"), "a" in fields) == ("1, 2", ["1", "2"], True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final
 
 __all__ = ["Deadline", "Deadlines"]
@@ -54,11 +55,12 @@ class Deadline:
 class Deadlines:
     """The deadlines of one delay, in seconds."""
 
-    __slots__ = ("_cancelled", "_delay", "_loop", "_queue", "_timer")
+    __slots__ = ("_cancelled", "_context", "_delay", "_loop", "_queue", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, delay: float) -> None:
         self._loop = loop
         self._delay = delay
+        self._context = Context()  # not that of whoever comes first
         self._queue: deque[Deadline] = deque()
         self._cancelled = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -72,7 +74,7 @@ class Deadlines:
         deadline = Deadline(self, self._loop.time() + self._delay, callback)
         self._queue.append(deadline)
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline.due, self._ring)
+            self._wait_until(deadline.due)
         return deadline
 
     def note_cancelled(self) -> None:
@@ -89,7 +91,10 @@ class Deadlines:
         while self._queue and (self._queue[0].due <= now or self._queue[0].is_cancelled):
             self._take_first()
         if self._queue:
-            self._timer = self._loop.call_at(self._queue[0].due, self._ring)
+            self._wait_until(self._queue[0].due)
+
+    def _wait_until(self, due: float) -> None:
+        self._timer = self._loop.call_at(due, self._ring, context=self._context)
 
     def _take_first(self) -> None:
         deadline = self._queue.popleft()
@@ -97,4 +102,4 @@ class Deadlines:
         if deadline.is_cancelled:
             self._cancelled -= 1
         else:
-            self._loop.call_soon(deadline.call)
+            self._loop.call_soon(deadline.call, context=self._context)

@@ -30,7 +30,7 @@ __all__ = ["GreenletHost", "TaskHost", "ThreadHost"]
 log = logging.getLogger("turnout.handler")
 
 
-class Deadline:
+class TaskDeadline:
     """Cancels the task of a handler that outlives its session by `close_timeout`."""
 
     __slots__ = ("_passed", "_session", "_task")
@@ -58,7 +58,7 @@ async def _run_in_task(
     assert task is not None
     if stepper is not None:
         stepper.task = task
-    deadline = Deadline(session, task)
+    deadline = TaskDeadline(session, task)
     failed = _start(session)
     try:
         await life.run()

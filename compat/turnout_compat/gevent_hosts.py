@@ -11,7 +11,7 @@ from greenlet import getcurrent
 
 from turnout.close import NORMAL
 from turnout.drive import drive
-from turnout.errors import ConnectionClosed, UsageError
+from turnout.errors import UsageError
 from turnout.runtime import Host, set_current_caller, settle
 from turnout.session.inbox import Inbox
 from turnout.session.lifecycle import Lifecycle, SessionControl
@@ -92,11 +92,8 @@ class GeventLifecycle(Lifecycle):
     def _serve(self) -> None:
         try:
             self._handle()
-        except ConnectionClosed as error:
-            if self._session.is_open:  # it was another session's
-                drive(self._failed(error))
         except Exception as error:
-            drive(self._failed(error))
+            drive(self._raised(error))
         except gevent.Timeout as timeout:
             failure = TimeoutError(f"{timeout} left the handler")
             failure.__cause__ = timeout

@@ -90,11 +90,11 @@ class Headers(Mapping[str, str]):
     @overload
     def get(self, name: str, /) -> str | None: ...
     @overload
-    def get(self, name: str, default: str, /) -> str: ...
+    def get(self, name: str, /, default: str) -> str: ...
     @overload
-    def get(self, name: str, default: T, /) -> str | T: ...
+    def get(self, name: str, /, default: T) -> str | T: ...
 
-    def get(self, name: str, default: T | str | None = None, /) -> str | T | None:
+    def get(self, name: str, /, default: T | str | None = None) -> str | T | None:
         """Return what `headers[name]` is, or the default; a handshake asks several times."""
         values = self._by_name().get(name.lower())
         return default if values is None else ", ".join(values)
@@ -152,11 +152,13 @@ class Headers(Mapping[str, str]):
 
     def _by_name(self) -> dict[str, list[str]]:
         """Return the values by names in lower case; a handshake looks up a dozen of them."""
-        if self._grouped is None:
-            self._grouped = {}
+        grouped = self._grouped
+        if grouped is None:
+            grouped = {}
             for name, value in self._fields:
-                self._grouped.setdefault(name.lower(), []).append(value)
-        return self._grouped
+                grouped.setdefault(name.lower(), []).append(value)
+            self._grouped = grouped  # whole: other threads may look, too
+        return grouped
 
     def __copy__(self) -> Headers:
         return self.copy()

@@ -87,7 +87,8 @@ class WebSocketService:
     async def handle(self, request: ServerHttpRequest, response: ServerHttpResponse) -> bool:
         """Answer a request; false, with nothing sent, when its path is not registered.
 
-        Returns when the response is sent or, after an upgrade, when the session is over.
+        Returns when the response is sent. After an upgrade it returns when the session is over or,
+        where the strategy starts sessions in tasks of their own, has begun.
         """
         set_current_runtime(self.runtime)
         set_current_caller(self.runtime.call_blocking)
@@ -214,7 +215,11 @@ class WebSocketService:
     def start_session(self, upgrade: Upgrade, connection: Connection) -> None:
         """Run a session in a task of its own; called where `run_session` is."""
         session, host = self._begin(upgrade, connection)
-        host.spawn(session, upgrade.handler, self._ended)
+        try:
+            host.spawn(session, upgrade.handler, self._ended)
+        except BaseException:
+            self._end(session)
+            raise
 
     def _begin(self, upgrade: Upgrade, connection: Connection) -> tuple[WebSocketSession, Host]:
         runtime = self.runtime.of_sessions

@@ -34,8 +34,8 @@ __all__ = ["RequestUpgradeStrategy", "Upgrade"]
 class Upgrade:
     """A handshake that core has accepted: all that a strategy and a session need to know.
 
-    `response_headers` is the whole field list of the 101, in order. The data is copied from the
-    request, which the server may recycle once it has answered.
+    `response_headers` is the whole field list of the 101, in order, and empty once a session has
+    begun. All of it outlives the request, which the server may recycle once it has answered.
     """
 
     uri: str
@@ -93,7 +93,11 @@ class Upgrade:
         """
         if self.on_upgraded is not None:
             await self._tell(connection)
-        self.service.start_session(self, connection)
+        try:
+            self.service.start_session(self, connection)
+        except BaseException:
+            connection.abort()
+            raise
 
     async def _tell(self, connection: Connection) -> None:
         try:
@@ -134,7 +138,10 @@ class RequestUpgradeStrategy(ABC):
     async def upgrade(
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
     ) -> None:
-        """Write the 101 with `upgrade.response_headers`, then await `upgrade.run(connection)`."""
+        """Write the 101 with `upgrade.response_headers`, then await `upgrade.run(connection)`.
+
+        Or `upgrade.start(connection)`, where the server needs the request no longer.
+        """
 
     @abstractmethod
     def serve(self, registry: WebSocketHandlerRegistry, settings: ServerSettings) -> None:

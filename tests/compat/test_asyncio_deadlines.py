@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Iterator
+from contextvars import ContextVar, copy_context
 
 import pytest
 from hypothesis import settings
@@ -133,3 +135,24 @@ def test_one_timer_of_the_loop_for_all(loop: SteppedLoop) -> None:
     for _ in range(100):
         deadlines.add(lambda: None)
     assert len(loop._scheduled) == 1  # type: ignore[attr-defined]  # asyncio's own books
+
+
+def test_nothing_is_kept_of_the_context_of_who_adds(loop: SteppedLoop) -> None:
+    class User:
+        """Somebody's, in a context variable."""
+
+    user: ContextVar[User | None] = ContextVar("user", default=None)
+    deadlines = Deadlines(loop, DELAY)
+    seen: list[User | None] = []
+
+    def of_somebody() -> weakref.ref[User]:
+        somebody = User()
+        user.set(somebody)
+        deadlines.add(lambda: seen.append(user.get()))
+        return weakref.ref(somebody)
+
+    reference = copy_context().run(of_somebody)
+    deadlines.add(lambda: seen.append(user.get()))
+    assert reference() is None
+    loop.pass_time(DELAY)
+    assert seen == [None, None]

@@ -26,6 +26,7 @@ from turnout import (
     WebSocketService,
 )
 from turnout.headers import HeadersLike
+from turnout_compat.asyncio_hosts import TaskHost
 from turnout_compat.asyncio_runtime import AsyncioRuntime
 
 DEADLINE = 10.0
@@ -449,3 +450,24 @@ def test_a_connection_that_cannot_start_is_logged_and_its_handler_told(
 
     run(main)
     assert "no reading" in caplog.text
+
+
+def test_a_session_that_cannot_be_started_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a task factory")
+
+    monkeypatch.setattr(TaskHost, "spawn", fail)
+    monkeypatch.setattr(TaskHost, "run", fail)
+
+    async def main() -> None:
+        site = Site()
+        site.registry.websocket("/ws")(wait_for_end)
+        site.request()
+        (result,) = await site.end()
+        assert isinstance(result, RuntimeError)
+        assert len(site.service) == 0
+        assert site.strategy.connections[0].ended == "aborted"
+
+    run(main)

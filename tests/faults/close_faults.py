@@ -31,6 +31,7 @@ def nothing(*args: Any) -> None:
     "test_close_by_the_handler_with_unsent_data",
     "test_close_returns",
     "test_close_twice",
+    "test_closed_in_the_segment_that_tells_to_close",
     "test_closing_state",
     "test_data_before_the_answer_to_a_close",
     "test_greenlet_bridge",
@@ -129,9 +130,12 @@ def close_without_a_deadline() -> None:
 
 @fault(
     Row.CLOSE,
-    "test_closed_in_the_segment_that_tells_to_close",
-    "test_compressed_messages_before_a_close",
     "test_data_around_the_close_of_the_peer",
+    # Only a message that waits is lost, and most are handled where they arrive.
+    may_fail=(
+        "test_closed_in_the_segment_that_tells_to_close",
+        "test_compressed_messages_before_a_close",
+    ),
 )
 def messages_lost_at_the_close() -> None:
     def losing(received: Any) -> Any:
@@ -201,12 +205,13 @@ def reasons_of_one_line() -> None:
     "test_close_within_a_fragmented_message",
     "test_close_without_a_code",
     "test_closed_exactly_once",
-    "test_closed_in_the_segment_that_tells_to_close",
     "test_data_around_the_close_of_the_peer",
     "test_end_behind_the_close",
     "test_reset_behind_the_close",
     "test_declaration_of_close_details",
     "test_failure_after_the_close",
+    # Which of both sides is first there is not settled for a thread.
+    may_fail=("test_closed_in_the_segment_that_tells_to_close",),
 )
 def peers_code_reported_as_1000() -> None:
     def wrong(enter: Any) -> Any:
@@ -291,7 +296,10 @@ def half_open_until_all_is_written() -> None:
     "test_resets_while_shaking_hands",
     "test_send_to_a_vanished_peer",
     "test_vanished_peer",
-    may_fail=("test_gone_before_the_request_is_read",),
+    may_fail=(
+        "test_gone_before_the_request_is_read",
+        "test_flood_of_deflated_messages_that_are_taken",  # it leaves by a reset, or before
+    ),
 )
 def resets_unheard() -> None:
     def deaf(lost: Any) -> Any:

@@ -57,6 +57,7 @@ def truncated_large_messages() -> None:
         return encoded
 
     replace(FrameEncoder, "encode", truncating)
+    replace(FrameEncoder, "encode_long", truncating)
 
 
 @fault(
@@ -107,7 +108,8 @@ def unreported_violation() -> None:
 @fault(
     Row.VIOLATION,
     "test_violation_in_the_segment_of_a_message",
-    "test_oversized_message_in_the_segment_of_another",
+    # What an `async def` handler gets is handled where it arrives, and not lost.
+    may_fail=("test_oversized_message_in_the_segment_of_another",),
 )
 def messages_lost_at_a_violation() -> None:
     def fail(self: Closing, status: CloseStatus) -> None:

@@ -134,15 +134,15 @@ def interceptors_before_the_checks() -> None:
     def check(self: HandshakeHandler, request: Any, *args: Any) -> None:
         request.attributes["postponed"] = lambda: right(self, request, *args)
 
-    def early(before: Any) -> Any:
-        async def asked(self: InterceptorChain, attributes: dict[str, Any]) -> None:
-            await before(self, attributes)
-            self._request.attributes.pop("postponed")()
+    def late(negotiate: Any) -> Any:
+        async def negotiated(self: HandshakeHandler, request: Any, *args: Any) -> Any:
+            request.attributes.pop("postponed")()
+            return await negotiate(self, request, *args)
 
-        return asked
+        return negotiated
 
     replace(HandshakeHandler, "check", lambda _: check)
-    replace(InterceptorChain, "before", early)
+    replace(HandshakeHandler, "negotiate", late)
 
 
 @fault(

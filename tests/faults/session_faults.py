@@ -196,7 +196,12 @@ def errors_without_the_status() -> None:
     replace(Closing, "error", lambda _: lambda self: wrong)
 
 
-@fault(Row.STATES, "test_close_twice", "test_closed_in_the_segment_that_tells_to_close")
+@fault(
+    Row.STATES,
+    "test_close_twice",
+    # A handler in a thread may close when the peer has.
+    may_fail=("test_closed_in_the_segment_that_tells_to_close",),
+)
 def second_close_counts() -> None:
     def overwriting(begin: Any) -> Any:
         def begun(self: Closing, status: CloseStatus) -> None:

@@ -44,6 +44,14 @@ def test_what_is_compressed_or_a_piece_is_one_part() -> None:
     assert list(FrameEncoder(None).encode_long(piece)) == [FrameEncoder(None).encode(piece)]
 
 
+def test_class_of_its_own_is_of_the_kind_that_it_derives_from() -> None:
+    class Note(TextMessage):
+        """A user's."""
+
+    note = Note("x" * LONG)
+    assert b"".join(FrameEncoder(None).encode_long(note)) == FrameEncoder(None).encode(note)
+
+
 def test_nothing_is_written_of_what_cannot_be_encoded() -> None:
     ends = Ends()
     with pytest.raises(UnicodeEncodeError):

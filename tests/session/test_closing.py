@@ -139,6 +139,20 @@ def test_what_came_before_a_violation_is_answered_first() -> None:
     assert connection.ended == "aborted"
 
 
+def test_of_two_violations_the_first_counts() -> None:
+    session, connection, runtime = make_session()
+    session.message_received(TextMessage("waits for its handler"))
+    session.failed(VIOLATION, MessageTooBigError())
+    session.failed(CloseStatus(1002), ProtocolError())
+    runtime.advance(ANSWER_TIME)
+    assert connection.closes == [VIOLATION]
+    session.connection_lost(None)
+    session.finished()
+    assert runtime.timers == 0
+    session.failed(CloseStatus(1002), ProtocolError())
+    assert session.close_status == VIOLATION
+
+
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_violation_does_not_wait_long_for_the_handler(taken: bool) -> None:
     session, connection, runtime = make_session()

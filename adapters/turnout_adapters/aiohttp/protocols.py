@@ -2,7 +2,8 @@
 
 `DisconnectWatch`, and `Takeover` of compat, pass on to aiohttp what its books need:
 `connection_lost` takes the connection off the server's list and ends the request, `pause_writing`
-and `resume_writing` steer its own writer.
+and `resume_writing` steer its own writer. Where there is no application around the request,
+`let_go` takes a WebSocket off those books at once.
 
 A WebSocket needs more than aiohttp's `set_parser` gives. Once a shutdown has begun, aiohttp's
 protocol drops whatever a peer sends, so no close frame would arrive while `on_shutdown` drains; a
@@ -77,13 +78,17 @@ class DisconnectWatch(Forwarding):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits, then aiohttp."""
-        if not self._lost.done():
-            self._lost.set_result(None)
+        self.end()
         super().connection_lost(exc)
 
     async def wait(self) -> None:
         """Return when the connection is lost."""
         await asyncio.shield(self._lost)
+
+    def end(self) -> None:
+        """Let go on who waits: it is no connection of HTTP any more."""
+        if not self._lost.done():
+            self._lost.set_result(None)
 
     def leave(self) -> None:
         """Put aiohttp's protocol back."""

@@ -181,7 +181,7 @@ class AiohttpResponse(ServerHttpResponse):
         return transport is None or transport.is_closing()
 
     async def wait_disconnected(self) -> None:
-        """Return when the connection is lost."""
+        """Return when the connection is lost, or a WebSocket's."""
         transport = self._request.transport
         if transport is None:
             return
@@ -191,7 +191,11 @@ class AiohttpResponse(ServerHttpResponse):
 
     def release(self) -> None:
         """Leave the connection to aiohttp as it was; the handler has returned."""
-        if self._watch is not None:
+        if self._watch is None:
+            return
+        if self.switched:
+            self._watch.end()
+        else:
             self._watch.leave()
 
     def _begin(self, native: web.StreamResponse, fields: Headers) -> None:

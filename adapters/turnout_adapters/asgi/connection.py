@@ -165,9 +165,10 @@ class AsgiConnection(FramedConnection):
 
     async def wait_ended(self) -> None:
         """Return when neither task runs any more."""
-        for task in (self._writer, self._reader):  # the first may begin the second anew
-            if task is not None:
-                await asyncio.wait([task])
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+        if self._reader is not None:  # which the writer may have begun anew
+            await asyncio.wait([self._reader])
 
     # Outwards
 

@@ -49,6 +49,7 @@ class FramelessConnection(FramelessOutput):
         self._limits = SizeLimits(upgrade.options, partial=False)
         self._receiving: asyncio.Future[Event] | None = None
         self._closes = False
+        self._is_over_limit = False
 
     def abort(self) -> None:
         """Cut the connection; where it is out of reach, the application's return ends it."""
@@ -169,9 +170,12 @@ class FramelessConnection(FramelessOutput):
         else:
             message = whole_text(text)
             size, limit = len(text) if text.isascii() else len(text.encode()), self._limits.text
+        if self._is_over_limit or self._close_sent:
+            return
         if size > limit:
+            self._is_over_limit = True
             self.session.failed(CloseStatus(1009), too_big(size, limit))
-        elif not self._close_sent:
+        else:
             self.session.message_received(message)
 
     def _disconnected(self, event: Event) -> None:

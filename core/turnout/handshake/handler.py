@@ -83,7 +83,7 @@ class HandshakeHandler:
         self, request: ServerHttpRequest, versions: Sequence[str], origins: OriginPolicy
     ) -> None:
         """Raise `HandshakeRefused` by the first check that fails; nothing was sent or run yet."""
-        try:
+        try:  # not by `logged_refusal`, which costs as much as some of the checks
             self._check_in_order(request, versions, origins)
         except HandshakeRefused as refused:
             log_refusal(request, refused, type(self).__qualname__)
@@ -200,7 +200,7 @@ class HandshakeHandler:
         capabilities: Capabilities,
     ) -> Negotiated:
         """Agree on sub-protocol, extensions and user; raise `HandshakeRefused` if that fails."""
-        try:
+        try:  # as in `check`
             sub_protocol = self._agree_on_sub_protocol(request, handler.sub_protocols)
             extensions, deflate = self.negotiate_extensions(request, options, capabilities)
             user = self.determine_user(request, handler.original, attributes)

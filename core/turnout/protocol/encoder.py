@@ -62,7 +62,7 @@ class FrameEncoder:
         """
         payload = message.payload
         is_plain = self._sending is None and self._deflater is None and message.is_whole
-        if not is_plain or isinstance(message, (PingMessage, PongMessage)):
+        if not is_plain or type(message) not in {TextMessage, BinaryMessage}:
             return iter((self.encode(message),))
         if isinstance(payload, str) and not payload.isascii():
             payload = payload.encode()

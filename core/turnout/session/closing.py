@@ -103,8 +103,10 @@ class Closing:
         """Close because of what the peer did; nothing more is received.
 
         What came before was in order, and its answers go first: a handler that is not through
-        with it has `ANSWER_TIME` for that.
+        with it has `ANSWER_TIME` for that. Of several violations the first counts.
         """
+        if self._failure is not None or self.state == "closed":
+            return
         self._failure = status
         if self.state == "open":
             self._timer = self._runtime.deadline(ANSWER_TIME, self._fail_now)

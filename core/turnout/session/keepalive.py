@@ -132,9 +132,11 @@ class Keepalive:
             self._session._outbox.post(PingMessage(os.urandom(4)))
         except ConnectionClosed:  # its send buffer was full, and the ping was one too many
             return
+        if not self._session.is_open:
+            return
         if self._timeout is None:
             self.start()
-        elif self._session.is_open:
+        else:
             self._timer = self._runtime.deadline(self._timeout, self._check)
 
     def _check(self) -> None:

@@ -138,10 +138,12 @@ class Lifecycle:
                 if result is not None:
                     await settle(result)
                 await self._messages()
-        except ConnectionClosed as error:
-            if self._session.is_open:  # it was another session's
-                await self._failed(error)
         except Exception as error:
+            await self._raised(error)
+
+    async def _raised(self, error: Exception) -> None:
+        """Close for what the handler let through, unless that tells of this session's own end."""
+        if self._session.is_open or not isinstance(error, ConnectionClosed):
             await self._failed(error)
 
     async def _failed(self, error: Exception) -> None:

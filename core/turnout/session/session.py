@@ -90,7 +90,7 @@ class WebSocketSession:
 
     @property
     def handshake_headers(self) -> Headers:
-        """The header fields of the handshake request, a copy that outlives it."""
+        """The header fields of the handshake request, which outlive it."""
         return self._upgrade.headers
 
     @property
