@@ -69,6 +69,11 @@ class Deadlines:
         """Return how many are kept, cancelled ones among them."""
         return len(self._queue)
 
+    @property
+    def waiting(self) -> int:
+        """How many are still to be called."""
+        return len(self._queue) - self._cancelled
+
     def add(self, callback: Callable[[], object]) -> Deadline:
         """Call `callback` when the delay has passed."""
         deadline = Deadline(self, self._loop.time() + self._delay, callback)

@@ -82,6 +82,7 @@ class DeadlinesMachine(RuleBasedStateMachine):
 
     @invariant()
     def hardly_more_is_kept_than_what_waits(self) -> None:
+        assert self.deadlines.waiting == len(self.pending)
         assert len(self.deadlines) <= 2 * len(self.pending) + SPARE + 1
 
     def teardown(self) -> None:

@@ -28,6 +28,7 @@ from turnout.handshake.tokens import TokenInterceptor
 from turnout.service import WebSocketService
 from turnout_adapters.wsproto.http import HttpConnection
 from turnout_adapters.wsproto.strategy import WsprotoStrategy
+from turnout_compat.asyncio_deadlines import Deadlines
 from turnout_compat.asyncio_runtime import AsyncioRuntime
 
 __all__ = ["run", "the_stand"]
@@ -90,6 +91,11 @@ def make_registry(sessions: list[WebSocketSession]) -> WebSocketHandlerRegistry:
     return registry
 
 
+def is_shared(timer: Any) -> bool:
+    """Tell the timer of a queue of deadlines, which runs out by itself, from a connection's."""
+    return isinstance(getattr(timer._callback, "__self__", None), Deadlines)
+
+
 class Stand:
     """A server without a socket, used for input after input."""
 
@@ -97,8 +103,8 @@ class Stand:
         self.loop = StillLoop()
         self.sessions: list[WebSocketSession] = []
         self.registry = make_registry(self.sessions)
-        runtime = AsyncioRuntime(self.loop)
-        self.service = WebSocketService(self.registry, WsprotoStrategy(), runtime)
+        self.runtime = AsyncioRuntime(self.loop)
+        self.service = WebSocketService(self.registry, WsprotoStrategy(), self.runtime)
         self.connections: set[HttpConnection] = set()
         self.complaints = Complaints()
         logging.getLogger("turnout").addHandler(self.complaints)
@@ -136,7 +142,8 @@ class Stand:
         assert len(self.service) == len(self.service._handshakes) == 0
         assert not self.connections
         assert not asyncio.all_tasks(self.loop)
-        waiting = [t for t in self.loop._scheduled if not t.cancelled()]  # type: ignore[attr-defined]  # of BaseEventLoop
+        assert not any(queue.waiting for queue in self.runtime._deadlines.values())
+        waiting = [t for t in self.loop._scheduled if not t.cancelled() and not is_shared(t)]  # type: ignore[attr-defined]  # of BaseEventLoop
         assert not waiting, waiting
 
 
