@@ -120,12 +120,17 @@ def _tell_ended(ended: Ended, session: WebSocketSession, task: asyncio.Task[None
     ended(session, asyncio.CancelledError() if task.cancelled() else task.exception())
 
 
+def _tell(ended: asyncio.Future[None], _: object) -> None:
+    if not ended.done():
+        ended.set_result(None)
+
+
 async def _join(task: asyncio.Task[None]) -> None:
     """Await a task; unlike `await` itself, a cancellation lets it begin before it reaches it."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
-        ended = task.get_loop().create_future()
-        task.add_done_callback(lambda _, ended=ended: ended.done() or ended.set_result(None))  # type: ignore[misc]  # a default argument
+        ended: asyncio.Future[None] = task.get_loop().create_future()
+        task.add_done_callback(partial(_tell, ended))
         try:
             await ended
         except asyncio.CancelledError as error:
