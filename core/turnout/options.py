@@ -48,9 +48,11 @@ class Deflate:
             raise ConfigurationError(f"threshold takes a number of bytes, not {self.threshold!r}")
 
 
-@dataclass(frozen=True, slots=True)
 class _Default:
-    value: object
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
 
 
 def _option(default: T, unit: str, meaning: str) -> T:

@@ -50,7 +50,7 @@ def _has_dots(segment: str) -> bool:
     return "." in segment and not _DOTS.isdisjoint(segment.split("/"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PathTemplate:
     """A parsed template; raises `ConfigurationError` for one that cannot be meant."""
 
@@ -113,18 +113,22 @@ def _literal(part: str, text: str) -> str:
     return literal
 
 
-@dataclass(slots=True)
 class _Entry(Generic[T]):
-    template: PathTemplate
-    value: T
+    __slots__ = ("template", "value")
+
+    def __init__(self, template: PathTemplate, value: T) -> None:
+        self.template = template
+        self.value = value
 
 
-@dataclass(slots=True)
 class _Node(Generic[T]):
-    literals: dict[str, _Node[T]] = field(default_factory=dict)
-    variable: _Node[T] | None = None
-    end: _Entry[T] | None = None
-    rest: _Entry[T] | None = None
+    __slots__ = ("end", "literals", "rest", "variable")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node[T]] = {}
+        self.variable: _Node[T] | None = None
+        self.end: _Entry[T] | None = None
+        self.rest: _Entry[T] | None = None
 
 
 class PathTable(Generic[T]):

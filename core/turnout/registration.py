@@ -31,7 +31,7 @@ class HttpRequestHandler(Protocol):
         """Answer by `response.send`, or by `start`, `write` and `finish`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HttpRegistration:
     """A plain HTTP handler and its colour."""
 

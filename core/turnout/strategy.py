@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["RequestUpgradeStrategy", "Upgrade"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Upgrade:
     """A handshake that core has accepted: all that a strategy and a session need to know.
 

@@ -49,7 +49,7 @@ _NEUTRAL = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PreparedHandler:
     """A handler with its decorators around it, and how it is to be run."""
 

@@ -55,7 +55,7 @@ CREDENTIAL_OFFER = "turnout.credential_offer"
 WEBSOCKET = "websocket"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CredentialOffer:
     """A token that travels as an offered sub-protocol, after the one that announces it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _OWNED = frozenset({"upgrade", "connection", "content-length", "transfer-encoding", "trailer"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Negotiated:
     """What both sides have agreed on; `response_headers` is the whole field list of the 101."""
 
@@ -37,7 +37,7 @@ def accept_key(key: str) -> str:
     import hashlib  # not with the module: it loads OpenSSL
 
     digest = hashlib.sha1((key + _GUID).encode("ascii"), usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode("ascii")
+    return binascii.b2a_base64(digest, newline=False).decode("ascii")
 
 
 def response_headers(

@@ -97,7 +97,7 @@ def _normal_host(host: str) -> str | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OriginPattern:
     """A set of origins: `https://*.example.org:[8080,8443]`.
 
