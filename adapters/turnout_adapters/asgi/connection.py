@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,11 +48,11 @@ class AsgiConnection(FramedConnection):
         self._frames: Frames | None = frames_of(self.native)
         self._encoder = None if self._frames is None else FrameEncoder(upgrade.deflate)
         self._loop = asyncio.get_running_loop()
-        self._outbound: deque[Event] = deque()
+        self._outbound: list[Event] = []  # few: the session waits as soon as there is one
         self._pieces: list[Any] = []
         self._events = itertools.count(1)
-        self._readable = asyncio.Event()
-        self._readable.set()
+        self._reading_paused = False
+        self._resumed: asyncio.Event | None = None  # made when the reader first waits for it
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._taken = 0
@@ -101,18 +100,22 @@ class AsgiConnection(FramedConnection):
         if self._close_sent or self._lost:
             return
         self._close_sent = True
-        self._readable.set()  # nothing holds back the peer's close frame
+        self.resume_reading()  # nothing holds back the peer's close frame
         code = 1000 if status == NO_STATUS_CODE else status.code
         self._post({"type": "websocket.close", "code": code, "reason": status.reason})
 
     def pause_reading(self) -> None:
         """Take no further event: the host holds the peer back."""
         if not self._close_sent:
-            self._readable.clear()
+            self._reading_paused = True
+            if self._resumed is not None:
+                self._resumed.clear()
 
     def resume_reading(self) -> None:
         """Take events again."""
-        self._readable.set()
+        self._reading_paused = False
+        if self._resumed is not None:
+            self._resumed.set()
 
     def close(self) -> None:
         """End the connection behind what was handed over; most hosts do by themselves."""
@@ -133,7 +136,7 @@ class AsgiConnection(FramedConnection):
 
     def take_event(self, passed_on: int, event: Event) -> bool:
         """Take an event where it arrives."""
-        if self._taken != passed_on or not self._readable.is_set():
+        if self._taken != passed_on or self._reading_paused:
             return False
         self._call_outside(self._take, event)
         return True
@@ -147,7 +150,7 @@ class AsgiConnection(FramedConnection):
 
     def _take_each(self, guard: FrameGuard) -> None:
         try:
-            while self._readable.is_set() and (message := guard.next_message()) is not None:
+            while not self._reading_paused and (message := guard.next_message()) is not None:
                 self._corks = not guard.is_drained
                 if not self._close_sent:
                     self.session.message_received(message)
@@ -221,7 +224,7 @@ class AsgiConnection(FramedConnection):
     async def _write(self) -> None:
         try:
             while self._outbound:
-                await self._pass_on(self._outbound.popleft())
+                await self._pass_on(self._outbound.pop(0))
         except Exception as error:
             self._fail_writing(error)
         finally:
@@ -259,12 +262,17 @@ class AsgiConnection(FramedConnection):
                 call_outside(task, self._take, event)
                 if not next(self._events) % IN_A_ROW:
                     await asyncio.sleep(0)  # a host's queue does not give way while it has more
-                if not self._readable.is_set():
-                    await self._readable.wait()
+                if self._reading_paused:
+                    await self._wait_resumed()
             self._disconnected(event)
         except Exception as raised:
             error = raised
         self._connection_lost(error)
+
+    async def _wait_resumed(self) -> None:
+        if self._resumed is None:
+            self._resumed = asyncio.Event()
+        await self._resumed.wait()
 
     def _take(self, event: Event) -> None:
         self._taken_by[event["type"]](self, event)

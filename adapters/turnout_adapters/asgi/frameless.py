@@ -129,7 +129,7 @@ class FramelessConnection(FramelessOutput):
         return False
 
     def _receive_next(self) -> None:
-        if self._has_answered and not self._outbound and self._readable.is_set():
+        if self._has_answered and not self._outbound and not self._reading_paused:
             self._start_reading()
             return
         self._follow()
@@ -158,8 +158,8 @@ class FramelessConnection(FramelessOutput):
         """
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        if not self._readable.is_set():
-            await self._readable.wait()
+        if self._reading_paused:
+            await self._wait_resumed()
 
     def _take(self, event: Event) -> None:
         self.heard = True

@@ -112,7 +112,7 @@ class FramelessOutput(AsgiConnection):
         if self._outbound[0]["type"] == "websocket.close":
             self._start_writing()
             return
-        self._begin_sending(self._outbound.popleft())
+        self._begin_sending(self._outbound.pop(0))
         if not self._outbound and self._writer is None:
             self.session.resume_writing()
 

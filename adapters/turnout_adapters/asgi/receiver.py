@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from turnout.close import NO_CLOSE_FRAME
@@ -27,10 +26,10 @@ class Receiver:
     def __init__(self, receive: Receive) -> None:
         self.receive: Receive = receive
         self.gone: bool = False
-        self._body: deque[bytes] = deque()
+        self._body: list[bytes] = []
         self._ended = False
         self._watch: asyncio.Task[None] | None = None
-        self._changed: asyncio.Event = asyncio.Event()
+        self._went: asyncio.Event | None = None  # made for the first that waits for it
 
     @classmethod
     def unused(cls) -> Self:
@@ -48,8 +47,8 @@ class Receiver:
         await self._stop_watching()
         body = bytearray()
         while True:
-            while self._body:
-                body += self._body.popleft()
+            body += b"".join(self._body)
+            self._body.clear()
             if len(body) > limit:
                 raise BodyTooLargeError(f"the body has more than {limit} bytes")
             if self._ended:
@@ -66,9 +65,10 @@ class Receiver:
     async def wait_gone(self) -> None:
         """Return when the client has gone."""
         self.watch()
-        while not self.gone:
-            self._changed.clear()
-            await self._changed.wait()
+        if self._went is None:
+            self._went = asyncio.Event()
+        if not self.gone:
+            await self._went.wait()
 
     async def release(self) -> None:
         """Read no more; the scope is over, or somebody else reads."""
@@ -95,7 +95,8 @@ class Receiver:
             self._ended = not event.get("more_body", False)
         elif kind in {"http.disconnect", "websocket.disconnect"}:
             self.gone = True
-            self._changed.set()
+            if self._went is not None:
+                self._went.set()
 
 
 async def _receive_nothing() -> Event:

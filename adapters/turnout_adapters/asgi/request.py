@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from turnout.errors import BodyTooLargeError
-from turnout.headers import Headers
+from turnout.headers import HANDSHAKE_FIELDS, Headers
 from turnout.http import ServerHttpRequest
 from turnout_adapters.asgi.takeover import takeover_host
 from turnout_adapters.principals import principal_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsgiRequest"]
 
+COMMON_NAMES = {name.lower().encode(): name.lower() for name in HANDSHAKE_FIELDS}
 PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # RFC 3986 section 3.3: these stand for themselves
 HANDSHAKE = (
     ("upgrade", "websocket"),
@@ -93,7 +94,7 @@ class AsgiRequest(ServerHttpRequest):
         """The header fields, in order; ASGI has their names in lower case."""
         if self._headers is None:
             fields = [
-                (name.decode("latin-1"), value.decode("latin-1"))
+                (COMMON_NAMES.get(name) or name.decode("latin-1"), value.decode("latin-1"))
                 for name, value in self.native["headers"]
             ]
             if self.native["type"] == "websocket" and takeover_host(self.native) is None:
