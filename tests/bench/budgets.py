@@ -25,17 +25,30 @@ STARLETTE = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """One subject beside the fastest of others: the least ratio of messages, for each load."""
+    """One subject beside the fastest of others: the least ratio of messages, for each load.
+
+    A ratio that nothing is asked of is shown all the same.
+    """
 
     subject: str
     others: tuple[str, ...]
-    least: tuple[float, float, float]
+    least: tuple[float | None, float | None, float | None] = (None, None, None)
+    tls: bool = False
 
     @property
     def title(self) -> str:
         """Return what is divided by what."""
         others = self.others[0] if len(self.others) == 1 else "the fastest uvicorn + Starlette"
-        return f"{self.subject} ÷ {others}"
+        return f"{self.subject} ÷ {others}{self._suffix}"
+
+    @property
+    def loads(self) -> list[str]:
+        """Return what the tables are called that it is about."""
+        return [f"{title}{self._suffix}" for title in TITLES]
+
+    @property
+    def _suffix(self) -> str:
+        return " over TLS" if self.tls else ""
 
 
 HOSTS = ("wsproto", "tornado:standard", "aiohttp:standard", "uvicorn:standard", "granian:standard")
@@ -61,6 +74,9 @@ BUDGETS = (
     Budget("turnout on wsproto", STARLETTE, (3, 3, 2)),
     Budget("turnout on wsproto", ("picows",), (1, 1, 1)),
     Budget("turnout on tornado:standard", ("tornado",), (4, 6, 3)),
+    Budget("turnout on tornado:standard", ("tornado",), tls=True),
+    Budget("turnout on tornado:native", ("tornado",), tls=True),
+    Budget("turnout on wsproto", ("raw",), tls=True),
     Budget("turnout on aiohttp:standard", ("aiohttp",), (1.3, 2, 1.2)),
     Budget("turnout on gevent", ("gevent-websocket",), (4, 8, 100)),
     *(Budget(subject, (server,), (0.90, 0.90, 0.95)) for subject, server in NATIVE.items()),
@@ -97,15 +113,16 @@ def _rates_by_title(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _cells(budget: Budget, runs: Sequence[Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
-    for least, title in zip(budget.least, TITLES, strict=True):
+    for least, title in zip(budget.least, budget.loads, strict=True):
         ratios = [
             _shown(found[budget.subject] / max(others), least)
             for run in runs
             if budget.subject in (found := run.get(title, {}))
             if (others := [found[one] for one in budget.others if one in found])
         ]
-        yield f"{' / '.join(ratios)} (≥ {least:g})" if ratios else ""
+        asked = "" if least is None else f" (≥ {least:g})"
+        yield f"{' / '.join(ratios)}{asked}" if ratios else ""
 
 
-def _shown(ratio: float, least: float) -> str:
-    return f"{ratio:.2f}" if ratio >= least else f"**{ratio:.2f}**"
+def _shown(ratio: float, least: float | None) -> str:
+    return f"{ratio:.2f}" if least is None or ratio >= least else f"**{ratio:.2f}**"

@@ -16,11 +16,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.bench.loader import Echo, Load, Window, open_connections
 from tests.bench.report import Row, Table, chart, show, table_of
 from tests.bench.servers import BARE, CORES, Subject, bare, raw, running, turnout
 from tests.bench.usage import cpu_seconds
+
+from turnout.testing.certificates import Certificate
 
 LOADS = {
     "single": Load(connections=1),
@@ -46,7 +49,10 @@ def subjects(options: argparse.Namespace, load: Load) -> list[Subject]:
         names |= {own.name for one in options.engines.split(",") if (own := bare(one))}
     if "all" in names:
         names = set(BARE)
-    return [raw(load.size), *(BARE[name] for name in sorted(names)), *ours]
+    taking_part = [raw(load.size), *(BARE[name] for name in sorted(names)), *ours]
+    if load.tls:
+        return [one for each in taking_part if (one := each.over_tls(options.pem)) is not None]
+    return taking_part
 
 
 def measure(subject: Subject, load: Load, options: argparse.Namespace, seconds: float) -> Window:
@@ -65,6 +71,13 @@ def measure(subject: Subject, load: Load, options: argparse.Namespace, seconds: 
             return echo.run(seconds, lambda: cpu_seconds(server.pid))
         finally:
             echo.close()
+
+
+def pem_file(folder: Path) -> Path:
+    """Write a certificate and its key into one file, and return that."""
+    made, pem = Certificate.make(folder), folder / "both.pem"
+    pem.write_bytes(made.key.read_bytes() + made.chain.read_bytes())
+    return pem
 
 
 def label(subject: Subject, handlers: Sequence[str]) -> str:
@@ -95,7 +108,7 @@ def rows_of(options: argparse.Namespace, load: Load) -> list[Row]:
 def tables(options: argparse.Namespace, charted: list[tuple[str, list[Row]]]) -> Iterator[Table]:
     """Measure each load; what a chart needs goes to `charted`."""
     for name, kind in product(options.loads, options.kinds):
-        load = replace(LOADS[name], kind=kind, deflate=options.deflate)
+        load = replace(LOADS[name], kind=kind, deflate=options.deflate, tls=options.tls)
         title = str(load) if options.loop == "asyncio" else f"{load}, on {options.loop}"
         charted.append((title, rows_of(options, load)))
         yield table_of(*charted[-1])
@@ -139,6 +152,11 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--deflate", action="store_true", help="turnout only, beside raw")
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="with TLS: turnout, raw and Tornado, no other",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--json", type=Path)
@@ -154,7 +172,9 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parse(words)
     os.sched_setaffinity(0, {CORES[-1]})
     charted: list[tuple[str, list[Row]]] = []
-    show(tables(options, charted), options.json)
+    with TemporaryDirectory(prefix="turnout-bench-") as folder:
+        options.pem = pem_file(Path(folder)) if options.tls else None
+        show(tables(options, charted), options.json)
     if options.svg:
         options.svg.write_text(chart(*charted[0]), encoding="utf-8")
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cache
+from typing import NoReturn, TypeAlias
 
 from turnout.testing.frames import BINARY, CLOSE, TEXT, encode_frame
 
@@ -49,6 +51,7 @@ class Load:
     size: int = 125
     kind: str = "text"
     deflate: bool = False
+    tls: bool = False
     prefix: bytes = b""
     greeted: bool = False
 
@@ -57,7 +60,8 @@ class Load:
         deflate = " deflate" if self.deflate else ""
         connections = "1 connection" if self.connections == 1 else f"{self.connections} connections"
         sent = f"{_size_in_words(self.size)} {self.kind}{deflate}"
-        return f"{connections}, {self.in_flight} in flight, {sent}"
+        tls = " over TLS" if self.tls else ""
+        return f"{connections}, {self.in_flight} in flight, {sent}{tls}"
 
     @property
     def message(self) -> bytes:
@@ -112,14 +116,47 @@ class Connection:
         self.unsent = memoryview(data)[sent:] if sent < len(data) else b""
         return not self.unsent
 
+    def receive(self, buffer: bytearray) -> int:
+        """Receive what the kernel has, at least one byte; raise `ConnectionError` at the end."""
+        return self.socket.recv_into(buffer) or _ended()
 
-def connect(port: Port, request: bytes, *, greeted: bool = False) -> Connection:
+
+@dataclass(slots=True)
+class TlsConnection(Connection):
+    """One open WebSocket over TLS, which tells of less than was received."""
+
+    def send(self, data: bytes | memoryview) -> bool:
+        """Send what the kernel takes; tell whether that was all."""
+        try:
+            sent = self.socket.send(data)
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            sent = 0
+        self.unsent = memoryview(data)[sent:] if sent < len(data) else b""
+        return not self.unsent
+
+    def receive(self, buffer: bytearray) -> int:
+        """Receive all that has come, record by record; it may be none of a message."""
+        received = 0
+        while True:
+            try:
+                received += self.socket.recv_into(buffer) or _ended()
+            except ssl.SSLWantReadError:
+                return received
+
+
+def _ended() -> NoReturn:
+    raise ConnectionError("the server ended a connection")
+
+
+def connect(port: Port, request: bytes, *, greeted: bool = False, tls: bool = False) -> Connection:
     """Return a connection whose 101 has come; raise `ConnectionError` for any other answer.
 
-    With `greeted`, a message has come as well.
+    With `greeted`, a message has come as well. With `tls`, whatever certificate there is will do.
     """
     sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls:
+        sock = _unchecked().wrap_socket(sock)
     sock.sendall(request)
     head = b""
     while b"\r\n\r\n" not in head:
@@ -135,7 +172,15 @@ def connect(port: Port, request: bytes, *, greeted: bool = False) -> Connection:
     while greeted and (len(greeting) < 2 or len(greeting) < _frame_length(greeting)):
         greeting += _received(sock)
     sock.setblocking(False)
-    return Connection(sock)
+    return TlsConnection(sock) if tls else Connection(sock)
+
+
+@cache
+def _unchecked() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the server is this program's own, on loopback
+    return context
 
 
 @contextmanager
@@ -145,7 +190,7 @@ def open_connections(port: Port, path: str, load: Load) -> Iterator[list[Connect
     connections: list[Connection] = []
     try:
         for _ in range(load.connections):
-            connections.append(connect(port, request, greeted=load.greeted))
+            connections.append(connect(port, request, greeted=load.greeted, tls=load.tls))
         yield connections
     finally:
         for connection in connections:
@@ -216,9 +261,7 @@ class Echo:
             self._poll.modify(connection.socket.fileno(), select.EPOLLIN)
         if not events & ~select.EPOLLOUT:
             return
-        received = connection.socket.recv_into(self._buffer)
-        if not received:
-            raise ConnectionError("the server ended a connection")
+        received = connection.receive(self._buffer)
         count, connection.owed = divmod(connection.owed + received, self._length)
         if count:
             connection.replies += count
@@ -254,7 +297,7 @@ def length_of_reply(connection: Connection, message: bytes) -> int:
 def _received(sock: socket.socket) -> bytes:
     data = sock.recv(READ_SIZE)
     if not data:
-        raise ConnectionError("the server ended a connection")
+        _ended()
     return data
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from typing import Any
 
 from turnout.testing.frames import TEXT, encode_frame
 
 
-def serve_raw(port: int, size: int) -> None:
-    """Serve until killed; a message has `size` bytes."""
+def serve_raw(port: int, size: int, pem: str | None = None) -> None:
+    """Serve until killed, with TLS where there is a PEM file; a message has `size` bytes."""
     message = encode_frame(TEXT, b"x" * size)
     reply = encode_frame(TEXT, b"x" * size, masked=False)
 
@@ -29,12 +30,17 @@ def serve_raw(port: int, size: int) -> None:
             if count:
                 self.write(reply * count)
 
+    context = None if pem is None else ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    if context is not None and pem is not None:
+        context.load_cert_chain(pem)
+
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(Raw, "127.0.0.1", port)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Raw, "127.0.0.1", port, ssl=context)
         await server.serve_forever()
 
     asyncio.run(serve())
 
 
 if __name__ == "__main__":
-    serve_raw(int(sys.argv[1]), int(sys.argv[2]))
+    serve_raw(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.autobahn.catalogue import BARE_SERVERS, ENGINES
@@ -30,7 +30,8 @@ class Subject:
     """One thing to measure: what it is called, how it is started and where it echoes.
 
     `command` is what follows `python`. With `greets` it sends a message before it is asked, and
-    each of ours begins with `prefix`.
+    each of ours begins with `prefix`. `pem_option` stands before the PEM file of one that serves
+    with TLS; None for one that does not.
     """
 
     name: str
@@ -38,6 +39,13 @@ class Subject:
     path: str = "/echo"
     greets: bool = False
     prefix: bytes = b""
+    pem_option: tuple[str, ...] | None = None
+
+    def over_tls(self, pem: Path) -> Subject | None:
+        """Return it with TLS, or None where nobody has said how."""
+        if self.pem_option is None:
+            return None
+        return replace(self, command=(*self.command, *self.pem_option, str(pem)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Server:
 
 def raw(size: int) -> Subject:
     """Return the limit of asyncio."""
-    return Subject("raw", (str(HERE / "raw.py"), PORT, str(size)))
+    return Subject("raw", (str(HERE / "raw.py"), PORT, str(size)), pem_option=())
 
 
 def turnout(engine: str, path: str = "/async/callback", *, deflate: bool = False) -> Subject:
@@ -59,7 +67,8 @@ def turnout(engine: str, path: str = "/async/callback", *, deflate: bool = False
     registry = f"tests.bench.handlers:{'deflating' if deflate else 'registry'}"
     command = ("-m", "turnout.cli", "serve", registry, "--engine", name)
     strategy = ("--strategy", variant) if variant else ()
-    return Subject(f"turnout on {engine}", (*command, *strategy, "--port", PORT), path)
+    words = (*command, *strategy, "--port", PORT)
+    return Subject(f"turnout on {engine}", words, path, pem_option=("--tls-cert",))
 
 
 def _starlette(implementation: str, name: str | None = None) -> Subject:
@@ -72,6 +81,7 @@ BARE: dict[str, Subject] = {
     subject.name: subject
     for subject in (
         *(Subject(one.name, ("-m", *one.command)) for one in BARE_SERVERS.values()),
+        Subject("tornado", ("-m", *BARE_SERVERS["tornado"].command), pem_option=()),
         *map(_starlette, ("websockets-sansio", "websockets", "wsproto")),
         _starlette("turnout_adapters.uvicorn:WebSocketProtocol", "turnout"),
         Subject("floor", (str(HERE / "floor_echo.py"), PORT)),

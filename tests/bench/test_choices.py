@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.bench.echo import HANDLERS, KINDS, LOADS, label, parse
+from tests.bench.echo import HANDLERS, KINDS, LOADS, label, parse, subjects
 from tests.bench.loader import Load
 from tests.bench.servers import turnout
 from tests.bench.startup import Began, compiled_once, rounds_of
@@ -47,10 +47,24 @@ def test_a_wrong_name_is_told_before_anything_is_measured(
         (Load(connections=1, in_flight=8), "1 connection, 8 in flight, 125 B text"),
         (Load(size=16 * 1024, kind="binary"), "64 connections, 1 in flight, 16 KiB binary"),
         (Load(size=1024**2, deflate=True), "64 connections, 1 in flight, 1 MiB text deflate"),
+        (Load(size=1024, tls=True), "64 connections, 1 in flight, 1 KiB text over TLS"),
     ],
 )
 def test_a_load_is_called_by_what_is_sent(load: Load, words: str) -> None:
     assert str(load) == words
+
+
+def test_over_tls_take_part_those_that_can() -> None:
+    options = parse(["--engines", "tornado,aiohttp", "--bare", "--tls"])
+    options.pem = Path("both.pem")
+    taking_part = subjects(options, Load(tls=True))
+    assert [one.name for one in taking_part] == [
+        "raw",
+        "tornado",
+        "turnout on tornado",
+        "turnout on aiohttp",
+    ]
+    assert all(one.command[-1] == "both.pem" for one in taking_part)
 
 
 def test_a_row_names_its_handler_unless_it_is_the_usual_one_alone() -> None:

@@ -50,6 +50,15 @@ def test_budgets_are_ratios_of_one_load(tmp_path: Path) -> None:
     assert "tornado" not in shown
 
 
+def test_a_ratio_of_which_nothing_is_asked_is_shown(tmp_path: Path) -> None:
+    rates = {"raw": 1000, "tornado": 200, "turnout on tornado:standard": 300}
+    plain = echoes(TITLES[0], rates)
+    over_tls = echoes(str(replace(LOADS["small"], tls=True)), rates)
+    shown = page_of(tmp_path, [plain, over_tls], page=BUDGET_PAGE)
+    assert "| turnout on tornado:standard ÷ tornado | **1.50** (≥ 4) |  |  |" in shown
+    assert "| turnout on tornado:standard ÷ tornado over TLS | 1.50 |  |  |" in shown
+
+
 def test_runs_of_one_python_stand_beside_each_other(tmp_path: Path) -> None:
     first = echoes(TITLES[0], {"raw": 1000, "turnout on wsproto": 625})
     second = echoes(TITLES[0], {"raw": 1000, "turnout on wsproto": 580})

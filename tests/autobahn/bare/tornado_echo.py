@@ -1,4 +1,4 @@
-"""An echo server on Tornado alone."""
+"""An echo server on Tornado alone: PORT, and a PEM file for TLS."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Echo(WebSocketHandler):
         await self.write_message(message, binary=isinstance(message, bytes))
 
 
-async def main(port: int) -> None:
+async def main(port: int, pem: str | None = None) -> None:
     app = Application([("/echo", Echo)], websocket_max_message_size=64 * 1024 * 1024)
-    app.listen(port, "127.0.0.1")
+    app.listen(port, "127.0.0.1", ssl_options=None if pem is None else {"certfile": pem})
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))
