@@ -128,13 +128,17 @@ class Outbox:
         """
         if self.error is not None:
             raise self.error()
-        whole = type(item) is PreparedMessage or (item.is_first and item.is_last)  # type: ignore[union-attr]  # narrowed by the test before
-        idle = self._writable and not self._sending and not self._queue
-        if not (whole and idle and self._open_kind is None):
+        is_prepared = type(item) is PreparedMessage
+        whole = is_prepared or (item.is_first and item.is_last)  # type: ignore[union-attr]  # a Message
+        busy = self._sending or not self._writable or self._queue or self._open_kind is not None
+        if busy or not whole:
             return self._enqueue(item, whole)
         self._sending = True
         try:
-            self._hand_over(item)
+            if is_prepared:
+                self._connection.send_prepared(item)  # type: ignore[arg-type]  # as just found
+            else:
+                self._connection.send(item)  # type: ignore[arg-type]  # as just found
         finally:
             self._sending = False
             if self._queue or self._on_drained is not None:  # while a blocking engine was sending
