@@ -21,11 +21,11 @@ from turnout_compat.asyncio_threads import ThreadControl, ThreadInbox, ThreadSes
 
 if TYPE_CHECKING:
     from turnout.handlers.traits import PreparedHandler
-    from turnout.runtime import Ended
+    from turnout.runtime import Ended, Task
     from turnout.session.session import WebSocketSession
     from turnout_compat.asyncio_runtime import AsyncioRuntime
 
-__all__ = ["GreenletHost", "TaskHost", "ThreadHost"]
+__all__ = ["GreenletHost", "TaskHost", "ThreadHost", "outlast"]
 
 log = logging.getLogger("turnout.handler")
 
@@ -94,12 +94,15 @@ class TaskHost(Host):
             assert task is not None
             await self._run(session, prepared, task.get_context())
         else:
-            await _join(self._create_task(session, prepared))
+            await _join(self._create_task(session, prepared), self._runtime)
 
-    def spawn(self, session: WebSocketSession, prepared: PreparedHandler, ended: Ended) -> None:
-        """Do what `run` does in a task of its own, and call `ended` behind it."""
+    def spawn(
+        self, session: WebSocketSession, prepared: PreparedHandler, ended: Ended
+    ) -> Task[None]:
+        """Do what `run` does in a task of its own, which is returned; call `ended` behind it."""
         task = self._create_task(session, prepared)
         task.add_done_callback(partial(_tell_ended, ended, session))
+        return self._runtime.task(task)
 
     def _create_task(
         self, session: WebSocketSession, prepared: PreparedHandler
@@ -120,22 +123,31 @@ def _tell_ended(ended: Ended, session: WebSocketSession, task: asyncio.Task[None
     ended(session, asyncio.CancelledError() if task.cancelled() else task.exception())
 
 
-def _tell(ended: asyncio.Future[None], _: object) -> None:
+def _tell(ended: asyncio.Future[None]) -> None:
     if not ended.done():
         ended.set_result(None)
 
 
-async def _join(task: asyncio.Task[None]) -> None:
-    """Await a task; unlike `await` itself, a cancellation lets it begin before it reaches it."""
+async def outlast(task: Task[None]) -> asyncio.CancelledError | None:
+    """Return when a task has ended, however it did.
+
+    A cancellation of the caller goes on to the task, and is returned at the end. Unlike with
+    `await`, it lets the task begin before it reaches it.
+    """
     cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        ended: asyncio.Future[None] = task.get_loop().create_future()
-        task.add_done_callback(partial(_tell, ended))
+    while not task.done:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        task.on_done(partial(_tell, ended))
         try:
             await ended
         except asyncio.CancelledError as error:
             cancelled = error
             task.cancel()
+    return cancelled
+
+
+async def _join(task: asyncio.Task[None], runtime: AsyncioRuntime) -> None:
+    cancelled = await outlast(runtime.task(task))
     task.result()
     if cancelled is not None:
         raise cancelled

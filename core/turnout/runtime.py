@@ -91,10 +91,13 @@ class Host(ABC):
         """Do what `run` does where waiting blocks the caller, on gevent and on threads."""
         drive(self.run(session, prepared))
 
-    def spawn(self, session: WebSocketSession, prepared: PreparedHandler, ended: Ended) -> None:
-        """Do what `run` does in a task of its own, and call `ended` behind it."""
+    def spawn(
+        self, session: WebSocketSession, prepared: PreparedHandler, ended: Ended
+    ) -> Task[None]:
+        """Do what `run` does in a task of its own, which is returned; call `ended` behind it."""
         task = session.runtime.spawn(self.run(session, prepared))
         task.on_done(lambda: ended(session, task.error))
+        return task
 
 
 class Runtime(ABC):

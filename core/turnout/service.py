@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registration import HttpRegistration, WebSocketHandlerRegistration
     from turnout.registry import WebSocketHandlerRegistry
-    from turnout.runtime import Host, Runtime, Waiter
+    from turnout.runtime import Host, Runtime, Task, Waiter
     from turnout.session.connection import Connection
     from turnout.strategy import RequestUpgradeStrategy
 
@@ -212,11 +212,11 @@ class WebSocketService:
         finally:
             self._end(session)
 
-    def start_session(self, upgrade: Upgrade, connection: Connection) -> None:
-        """Run a session in a task of its own; called where `run_session` is."""
+    def start_session(self, upgrade: Upgrade, connection: Connection) -> Task[None]:
+        """Run a session in a task of its own, which is returned; called where `run_session` is."""
         session, host = self._begin(upgrade, connection)
         try:
-            host.spawn(session, upgrade.handler, self._ended)
+            return host.spawn(session, upgrade.handler, self._ended)
         except BaseException:
             self._end(session)
             raise

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from turnout.options import WebSocketOptions
     from turnout.protocol.extensions import DeflateParameters, WebSocketExtension
     from turnout.registry import WebSocketHandlerRegistry
+    from turnout.runtime import Task
     from turnout.service import WebSocketService
     from turnout.serving import ServerSettings
     from turnout.session.connection import Connection
@@ -85,16 +86,17 @@ class Upgrade:
             drive(self._tell(connection))
         self.service.block_for_session(self, connection)
 
-    async def start(self, connection: Connection) -> None:
-        """Do what `run` does in a task of its own; return when the session has begun.
+    async def start(self, connection: Connection) -> Task[None]:
+        """Do what `run` does in a task of its own; return that task, without waiting for it.
 
         For servers that have nothing left to do for the request: nothing of it is kept while the
-        session lives. Called inside the runtime that sessions live in: on threads, only `run` is.
+        session lives. What the task ends with has been logged. Called inside the runtime that
+        sessions live in: on threads, only `run` is.
         """
         if self.on_upgraded is not None:
             await self._tell(connection)
         try:
-            self.service.start_session(self, connection)
+            return self.service.start_session(self, connection)
         except BaseException:
             connection.abort()
             raise

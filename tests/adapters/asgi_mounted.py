@@ -19,6 +19,7 @@ from turnout import ConfigurationError, WebSocketHandlerRegistry
 from turnout_adapters.asgi import AsgiStrategy, mount
 
 SOURCE = """
+import asyncio
 import os
 
 from turnout import HandshakeInterceptor, HandshakeRefused, TextWebSocketHandler
@@ -26,6 +27,7 @@ from turnout import WebSocketHandlerRegistry
 from turnout_adapters.asgi import mount
 
 registry = WebSocketHandlerRegistry()
+called_in = {}
 
 
 def report(*what):
@@ -39,6 +41,8 @@ class Echo(TextWebSocketHandler):
     async def handle_text_message(self, session, message):
         if message.payload == "close":
             await session.close(4001, "bye")
+        elif message.payload == "cancel":
+            called_in["/echo/" + session.path_variables["name"]].cancel()
         else:
             await session.send(f"{session.accepted_protocol} {message.payload}")
 
@@ -78,7 +82,17 @@ async def inner(scope, receive, send):
     await send({"type": "http.response.body", "body": b"the application's own page"})
 
 
-app = mount(inner, registry)
+mounted = mount(inner, registry)
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "websocket":
+        return await mounted(scope, receive, send)
+    called_in[scope["path"]] = asyncio.current_task()
+    try:
+        await mounted(scope, receive, send)
+    except asyncio.CancelledError:
+        report("cancelled", scope["path"])
 """
 
 
@@ -139,6 +153,15 @@ def test_close_by_the_peer(request: pytest.FixtureRequest, host: Host) -> None:
         client.send_close(4321, "why")
         assert client.read_close().code is not None
     host.wait_for(f"closed {getattr(request.module, 'TOLD', 4321)}")
+
+
+def test_a_cancelled_application_closes_its_session(host: Host) -> None:
+    with host.connect("/echo/cancelled") as client:
+        client.send_text("hello")
+        client.read_text()
+        client.send_text("cancel")
+        assert client.read_close().code == 1001
+    host.wait_for("cancelled /echo/cancelled")
 
 
 def test_message_over_the_limit(host: Host) -> None:

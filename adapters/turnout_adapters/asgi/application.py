@@ -100,6 +100,9 @@ class AsgiApplication:
             await receiver.begin(scope)
             if not await self.service.handle(request, response):
                 await response.send(404, [("Content-Type", "text/plain")], b"Not Found")
+            del request  # an idle session needs nothing of it
+            if response.rest is not None:
+                await response.rest()
         except ConnectionClosed:
             pass  # the client went; there is nobody to tell
         finally:

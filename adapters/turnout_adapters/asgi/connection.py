@@ -12,10 +12,12 @@ from turnout.messages import BinaryMessage, Message, PingMessage, PongMessage, T
 from turnout.protocol.connection import CORK_LIMIT
 from turnout.protocol.encoder import FrameEncoder
 from turnout_compat.asgi_frames import FRAME, IN_A_ROW, FramedConnection, frames_of
+from turnout_compat.asyncio_hosts import outlast
 from turnout_compat.asyncio_stepping import call_outside
 
 if TYPE_CHECKING:
     from turnout.protocol.prepared import PreparedMessage
+    from turnout.runtime import Task
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
@@ -30,7 +32,7 @@ END = "turnout.end"
 
 
 class AsgiConnection(FramedConnection):
-    """Reads and writes in a task each: a host's `send` may wait, a session's may not.
+    """Reads where the application is called, and writes in a task: a host's `send` may wait.
 
     Where the host has `Frames`, control frames and the end of the connection go through them, and
     whatever need not wait.
@@ -53,8 +55,8 @@ class AsgiConnection(FramedConnection):
         self._events = itertools.count(1)
         self._reading_paused = False
         self._resumed: asyncio.Event | None = None  # made when the reader first waits for it
-        self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._started = False
         self._taken = 0
         self._corks = False
         self._corked: list[bytes] = []
@@ -66,12 +68,9 @@ class AsgiConnection(FramedConnection):
 
     def start(self) -> None:
         """Begin to read."""
+        self._started = True
         if self._frames is not None:
             self._frames.begin(self)
-        self._start_reading()
-
-    def _start_reading(self) -> None:
-        self._reader = self._loop.create_task(self._read())
 
     def send(self, message: Message) -> None:
         """Hand over one message; of one in pieces, nothing before the last of them.
@@ -166,12 +165,37 @@ class AsgiConnection(FramedConnection):
             return not self._handler.pongs
         return not self._handler.pings
 
-    async def wait_ended(self) -> None:
-        """Return when neither task runs any more."""
+    # The application's calls
+
+    async def serve(self, session: Task[None]) -> None:
+        """Read until the connection has ended, and return when the session has too.
+
+        What cancels this, cancels the session, whose close handshake goes on.
+        """
+        cancelled = await self._read_for(session)
+        cancelled = await outlast(session) or cancelled
+        await self._wait_ended()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _read_for(self, session: Task[None]) -> asyncio.CancelledError | None:
+        """Read until the connection has ended; return a cancellation, which has gone on."""
+        cancelled: asyncio.CancelledError | None = None
+        while not self._lost and (self._started or not session.done):
+            try:
+                if self._started:
+                    await self._read()
+                else:
+                    await asyncio.sleep(0)  # the session starts at its first step
+            except asyncio.CancelledError as error:
+                cancelled = error
+                session.cancel()
+        return cancelled
+
+    async def _wait_ended(self) -> None:
+        """Return when nothing is sent any more."""
         if self._writer is not None:
             await asyncio.wait([self._writer])
-        if self._reader is not None:  # which the writer may have begun anew
-            await asyncio.wait([self._reader])
 
     # Outwards
 

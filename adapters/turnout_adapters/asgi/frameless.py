@@ -22,6 +22,7 @@ from turnout_compat.daphne_close import closing_daphne
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from turnout.runtime import Task
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
@@ -91,6 +92,14 @@ class FramelessConnection(FramelessOutput):
             await self._send({"type": "websocket.close"})
 
     # Inwards
+
+    def start(self) -> None:
+        """Begin to read, without whoever calls the application."""
+        super().start()
+        self._start_reading()
+
+    async def _read_for(self, session: Task[None]) -> asyncio.CancelledError | None:
+        return None
 
     def _start_reading(self) -> None:
         try:

@@ -31,15 +31,17 @@ class FramelessOutput(AsgiConnection):
         super().__init__(request, response, upgrade)
         self._begin = response.begin
         self._settle = response.settle
+        self._reader: asyncio.Task[None] | None = None
         self._sending: asyncio.Future[None] | None = None
         self._sent_all: asyncio.Future[None] | None = None
         self._is_followed = False
         self._takes = False
         self._has_answered = False
 
-    async def wait_ended(self) -> None:
-        """Return when nothing is sent or received any more."""
-        await super().wait_ended()
+    async def _wait_ended(self) -> None:
+        await super()._wait_ended()
+        if self._reader is not None:  # which the writer may have begun anew
+            await asyncio.wait([self._reader])
         if self._sending is not None:  # the host may block until this is over
             self._sent_all = self._loop.create_future()
             self._follow()

@@ -13,7 +13,7 @@ from turnout_adapters.asgi.takeover import takeover_host
 from turnout_compat.granian_refusals import denial_fields, keeps_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from turnout.headers import HeadersLike
     from turnout_adapters.asgi.receiver import Receiver
@@ -43,6 +43,8 @@ class AsgiResponse(ServerHttpResponse):
         self._can_deny = DENIAL in (scope.get("extensions") or {})
         self._is_last = self._is_websocket and _ends_behind_a_denial(scope)
         self._finished = False
+        self.rest: Callable[[], Awaitable[None]] | None = None
+        """What is to be awaited behind a handshake, for which nothing of the request is needed."""
 
     async def send(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         """Answer with a whole response."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from turnout.capabilities import Capabilities
@@ -13,10 +14,12 @@ from turnout_adapters.asgi.connection import AsgiConnection
 from turnout_adapters.asgi.frameless import FramelessConnection
 from turnout_adapters.asgi.takeover import takeover_host
 from turnout_compat.asgi_frames import frames_of
+from turnout_compat.asyncio_hosts import outlast
 
 if TYPE_CHECKING:
     from turnout.http import ServerHttpRequest, ServerHttpResponse
     from turnout.registry import WebSocketHandlerRegistry
+    from turnout.runtime import Task
     from turnout.serving import ServerSettings
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
@@ -55,24 +58,23 @@ class AsgiStrategy(RequestUpgradeStrategy):
     async def upgrade(
         self, request: ServerHttpRequest, response: ServerHttpResponse, upgrade: Upgrade
     ) -> None:
-        """Accept, and run the session over the events of the scope.
+        """Accept, and begin a session over the events of the scope; `rest` waits for its end.
 
         A host that has turnout's own driver gives its connection away instead.
         """
         if request.native["type"] != "websocket":
             with logged_refusal(request, "the ASGI server"):
                 refuse(400, "The server takes this request for plain HTTP.")
+        asgi_response = cast("AsgiResponse", response)
         host = takeover_host(request.native)
         if host is not None:
-            response.started = True
-            await upgrade.run(host.take_over(upgrade))
+            asgi_response.started = True
+            session = await upgrade.start(host.take_over(upgrade))
+            asgi_response.rest = partial(_wait_for, session)
             return
-        await cast("AsgiResponse", response).accept(upgrade.response_headers)
-        connection = self._connection_of(
-            cast("AsgiRequest", request), cast("AsgiResponse", response), upgrade
-        )
-        await upgrade.run(connection)
-        await connection.wait_ended()
+        await asgi_response.accept(upgrade.response_headers)
+        connection = self._connection_of(cast("AsgiRequest", request), asgi_response, upgrade)
+        asgi_response.rest = partial(connection.serve, await upgrade.start(connection))
 
     def _connection_of(
         self, request: AsgiRequest, response: AsgiResponse, upgrade: Upgrade
@@ -94,3 +96,10 @@ class AsgiStrategy(RequestUpgradeStrategy):
             "the ASGI strategy has no server of its own: run the application that `mount` returns"
             " under one, or serve with the engine uvicorn, hypercorn, daphne or granian"
         )
+
+
+async def _wait_for(session: Task[None]) -> None:
+    """Return when a session is over; what cancels this, cancels it too."""
+    cancelled = await outlast(session)
+    if cancelled is not None:
+        raise cancelled

@@ -141,9 +141,9 @@ def test_handshake_that_uvicorn_takes_for_http(
 def test_failure_after_the_101_cuts_the_connection(
     run: Run, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*arguments: Any) -> None:
+    def fail(*arguments: Any) -> None:
         raise RuntimeError("after the 101")
 
     app = mount(starlette_application(endpoints), make_registry())
-    monkeypatch.setattr(app.service, "run_session", fail)
+    monkeypatch.setattr(app.service, "start_session", fail)
     run(app).connect("/turnout/ping").expect_end()
