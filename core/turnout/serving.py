@@ -27,7 +27,7 @@ def _ignore(address: Address) -> None:
     """Tell nobody."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """Where to listen: a host and port (0 picks a free one), or the path of a Unix socket.
 
