@@ -45,12 +45,14 @@ class Pings:
     def __init__(self, connection: Connection, runtime: Runtime) -> None:
         self._connection = connection
         self._runtime = runtime
-        self._pending: dict[bytes, PendingPing] = {}
+        self._pending: dict[bytes, PendingPing] | None = None  # made with the first
 
     def begin(self, payload: bytes | None) -> tuple[PingMessage, PendingPing]:
         """Register a ping that is about to be sent."""
         message = PingMessage(os.urandom(8) if payload is None else payload)
-        if message.payload in self._pending:
+        if self._pending is None:
+            self._pending = {}
+        elif message.payload in self._pending:
             raise UsageError("a ping with this payload is already on its way; choose another")
         pending = PendingPing(message.payload, self._runtime.time(), self._runtime.waiter())
         self._pending[message.payload] = pending
@@ -65,12 +67,12 @@ class Pings:
 
     def forget(self, pending: PendingPing) -> None:
         """Wait no more for a ping; harmless when it was answered."""
-        if self._pending.get(pending.payload) is pending:
+        if self._pending is not None and self._pending.get(pending.payload) is pending:
             del self._pending[pending.payload]
 
     def received(self, payload: bytes) -> None:
         """Take a pong."""
-        if payload not in self._pending:
+        if not self._pending or payload not in self._pending:
             return
         now = self._runtime.time()
         for key in list(self._pending):
@@ -82,9 +84,9 @@ class Pings:
 
     def abandon(self) -> None:
         """Let everyone who waits for a pong know that none will come."""
-        for pending in self._pending.values():
+        abandoned, self._pending = self._pending, None
+        for pending in (abandoned or {}).values():
             pending.waiter.wake()
-        self._pending.clear()
 
 
 class Keepalive:

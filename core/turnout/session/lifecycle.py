@@ -120,15 +120,10 @@ class Lifecycle:
         self._closed_token = [None]
 
     async def run(self) -> None:
-        """Serve until the session is over, then tell the handler so; raises cancellation only."""
-        try:
-            await self.serve()
-        finally:
-            self._session._closing.on_deadline(None)
-            await self.finish()
+        """Serve until the session is over, then tell the handler so; raises cancellation only.
 
-    async def serve(self) -> None:
-        """Run the handler while the session is open, and close the session behind it."""
+        One coroutine, because an idle connection keeps the frame of each on the way.
+        """
         try:
             if self._prepared.shape == "stream":
                 await self._stream()
@@ -140,6 +135,9 @@ class Lifecycle:
                 await self._messages()
         except Exception as error:
             await self._raised(error)
+        finally:
+            self._session._closing.on_deadline(None)
+            await self.finish()
 
     async def _raised(self, error: Exception) -> None:
         """Close for what the handler let through, unless that tells of this session's own end."""
@@ -243,26 +241,26 @@ class SteppedMessages:
                     await result
             if inbox.ended:
                 return
-            await self._park()
-
-    async def _park(self) -> None:
-        self._parked = session_waiter = self._session._runtime.waiter()
-        self._inbox.consumer = self._consume
-        self._inbox.on_end = session_waiter.wake
-        try:
-            await session_waiter
-        except BaseException as error:
+            self._parked = session._runtime.waiter()
+            inbox.consumer = self._consume
+            inbox.on_end = self._parked.wake
+            try:
+                await self._parked
+            except BaseException as error:
+                await self._interrupted(error)
+            finally:
+                inbox.consumer = inbox.on_end = None
+            if self._error is not None:
+                raise self._error
             pending = self._take_pending()
-            if pending is None:
-                raise
-            await self._stepper.interrupt(*pending, error)
-        finally:
-            self._inbox.consumer = self._inbox.on_end = None
-        if self._error is not None:
-            raise self._error
+            if pending is not None:
+                await self._stepper.resume(*pending)
+
+    async def _interrupted(self, error: BaseException) -> None:
         pending = self._take_pending()
-        if pending is not None:
-            await self._stepper.resume(*pending)
+        if pending is None:
+            raise error
+        await self._stepper.interrupt(*pending, error)
 
     def _take_pending(self) -> Suspended | None:
         pending, self._pending = self._pending, None
