@@ -103,3 +103,21 @@ def test_giving_the_index_back_changes_nothing() -> None:
     assert fields["a"] == "1, 2"
     fields.drop_index()
     assert (fields["a"], fields.get_all("A"), "a" in fields) == ("1, 2", ["1", "2"], True)
+
+
+def test_who_looks_while_another_builds_the_index_sees_every_field() -> None:
+    """Threads may share a request; the one that comes second must not see half of an index."""
+    seen: list[str | None] = []
+
+    class Interrupted(str):
+        __slots__ = ()
+
+        def lower(self) -> str:
+            if not seen:
+                seen.append(None)
+                seen[0] = headers.get("last")
+            return super().lower()
+
+    headers = Headers.trusted([(Interrupted("First"), "1"), ("Last", "2")])
+    assert headers["first"] == "1"
+    assert seen == ["2"]

@@ -28,6 +28,7 @@ from turnout import (
     WebSocketOptions,
     WebSocketSession,
 )
+from turnout.close import NO_CLOSE_FRAME
 from turnout.drive import drive
 from turnout.handlers.traits import prepare
 from turnout.session.closing import ANSWER_TIME
@@ -208,6 +209,19 @@ def test_a_silent_peer_is_closed_with_1011() -> None:
     assert session.is_open
     runtime.advance(3.0)
     assert session.close_status == CloseStatus(1011, "ping timeout")
+
+
+@pytest.mark.parametrize("ping_timeout", [3.0, None])
+def test_a_ping_that_finds_the_connection_lost_is_the_last(
+    monkeypatch: pytest.MonkeyPatch, ping_timeout: float | None
+) -> None:
+    """An engine may tell of the end where it is asked to write."""
+    session, connection, runtime = make_session(ping_interval=5.0, ping_timeout=ping_timeout)
+    monkeypatch.setattr(connection, "send", lambda _: session.connection_lost(None))
+    runtime.advance(5.0)
+    assert session.close_status == NO_CLOSE_FRAME
+    session.finished()
+    assert runtime.timers == 0
 
 
 def test_a_peer_that_is_held_back_is_not_silent() -> None:
