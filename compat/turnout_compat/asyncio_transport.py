@@ -42,25 +42,25 @@ class AsyncioTransport(Transport):
         self.local_address = address_of(transport.get_extra_info("sockname"))
         self.remote_address = address_of(transport.get_extra_info("peername"))
         self.write = transport.write  # type: ignore[method-assign]  # the hot path: no call between
-        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]  # as above
-        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]  # as above
-        self.close = transport.close  # type: ignore[method-assign]  # as above
-        self.abort = transport.abort  # type: ignore[method-assign]  # as above
 
     def write(self, data: bytes | memoryview) -> None:
         """Send bytes; replaced by asyncio's own method."""
 
     def pause_reading(self) -> None:
-        """Stop reading; replaced by asyncio's own method."""
+        """Stop reading."""
+        self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read again; replaced by asyncio's own method."""
+        """Read again."""
+        self._transport.resume_reading()
 
     def close(self) -> None:
-        """Flush and end; replaced by asyncio's own method."""
+        """Flush and end."""
+        self._transport.close()
 
     def abort(self) -> None:
-        """End now; replaced by asyncio's own method."""
+        """End now."""
+        self._transport.abort()
 
     def write_eof(self) -> None:
         """Send no more.
