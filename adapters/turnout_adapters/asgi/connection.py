@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from turnout.close import NO_STATUS_CODE, CloseStatus
@@ -55,6 +55,7 @@ class AsgiConnection(FramedConnection):
         self._events = itertools.count(1)
         self._reading_paused = False
         self._resumed: asyncio.Event | None = None  # made when the reader first waits for it
+        self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._started = False
         self._taken = 0
@@ -170,32 +171,41 @@ class AsgiConnection(FramedConnection):
     async def serve(self, session: Task[None]) -> None:
         """Read until the connection has ended, and return when the session has too.
 
-        What cancels this, cancels the session, whose close handshake goes on.
+        What cancels this, cancels the session. Its close handshake goes on: a task reads for it, so
+        that no second cancellation reaches the host's `receive`. That one ends the wait for a host
+        which does not tell of the end.
         """
-        cancelled = await self._read_for(session)
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            await self._read_once_started()
+        except asyncio.CancelledError as error:
+            cancelled = error
+            session.cancel()
+            self._reader = self._loop.create_task(self._read_to_the_end())
         cancelled = await outlast(session) or cancelled
         await self._wait_ended()
         if cancelled is not None:
             raise cancelled
 
-    async def _read_for(self, session: Task[None]) -> asyncio.CancelledError | None:
-        """Read until the connection has ended; return a cancellation, which has gone on."""
-        cancelled: asyncio.CancelledError | None = None
-        while not self._lost and (self._started or not session.done):
-            try:
-                if self._started:
-                    await self._read()
-                else:
-                    await asyncio.sleep(0)  # the session starts at its first step
-            except asyncio.CancelledError as error:
-                cancelled = error
-                session.cancel()
-        return cancelled
+    async def _read_once_started(self) -> None:
+        """Read until the connection has ended; nothing if the session fails to start."""
+        if not self._started:
+            await asyncio.sleep(0)  # the session starts at its first step, which is due before
+        if self._started:
+            await self._read()
+
+    async def _read_to_the_end(self) -> None:
+        try:
+            await self._read_once_started()
+        finally:  # a host's `receive` may be cancelled by itself
+            self._connection_lost(None)
 
     async def _wait_ended(self) -> None:
-        """Return when nothing is sent any more."""
+        """Return when nothing is sent or received any more."""
         if self._writer is not None:
             await asyncio.wait([self._writer])
+        if self._reader is not None:  # which the writer may have begun anew
+            await asyncio.wait([self._reader])
 
     # Outwards
 
@@ -281,17 +291,22 @@ class AsgiConnection(FramedConnection):
         task = asyncio.current_task()
         assert task is not None
         try:
-            while (event := await self._receive())["type"] != "websocket.disconnect":
+            while (event := await self._next_event())["type"] != "websocket.disconnect":
                 self._taken += 1
                 call_outside(task, self._take, event)
                 if not next(self._events) % IN_A_ROW:
                     await asyncio.sleep(0)  # a host's queue does not give way while it has more
-                if self._reading_paused:
-                    await self._wait_resumed()
             self._disconnected(event)
         except Exception as raised:
             error = raised
         self._connection_lost(error)
+
+    def _next_event(self) -> Awaitable[Event]:
+        return self._next_when_resumed() if self._reading_paused else self._receive()
+
+    async def _next_when_resumed(self) -> Event:
+        await self._wait_resumed()
+        return await self._receive()
 
     async def _wait_resumed(self) -> None:
         if self._resumed is None:

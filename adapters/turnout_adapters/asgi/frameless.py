@@ -22,7 +22,6 @@ from turnout_compat.daphne_close import closing_daphne
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from turnout.runtime import Task
     from turnout.strategy import Upgrade
     from turnout_adapters.asgi.request import AsgiRequest
     from turnout_adapters.asgi.response import AsgiResponse
@@ -57,7 +56,8 @@ class FramelessConnection(FramelessOutput):
         super().abort()
         self._cancel()
         self._strategy.cut(self._request)
-        self._loop.call_soon(self._connection_lost, None)
+        if self._started:  # else there is no session that would have to know
+            self._loop.call_soon(self._connection_lost, None)
 
     # Outwards
 
@@ -98,8 +98,8 @@ class FramelessConnection(FramelessOutput):
         super().start()
         self._start_reading()
 
-    async def _read_for(self, session: Task[None]) -> asyncio.CancelledError | None:
-        return None
+    async def _read_once_started(self) -> None:
+        """Do nothing."""
 
     def _start_reading(self) -> None:
         try:

@@ -28,6 +28,7 @@ class Receiver:
         self.gone: bool = False
         self._body: list[bytes] = []
         self._ended = False
+        self._released = False
         self._watch: asyncio.Task[None] | None = None
         self._went: asyncio.Event | None = None  # made for the first that waits for it
 
@@ -59,11 +60,11 @@ class Receiver:
 
     def watch(self) -> None:
         """Go on reading in the background, to learn when the client goes."""
-        if self._watch is None and not self.gone:
+        if self._watch is None and not (self.gone or self._released):
             self._watch = asyncio.get_running_loop().create_task(self._read_on())
 
     async def wait_gone(self) -> None:
-        """Return when the client has gone."""
+        """Return when the client has gone, or the scope is over."""
         self.watch()
         if self._went is None:
             self._went = asyncio.Event()
@@ -71,12 +72,19 @@ class Receiver:
             await self._went.wait()
 
     async def release(self) -> None:
-        """Read no more; the scope is over, or somebody else reads."""
+        """Read no more, whoever asks; the scope is over, or somebody else reads."""
+        self._released = True
         await self._stop_watching()
 
     def forget(self) -> None:
-        """Refer to nothing of the host's, which may keep a connection open for that."""
+        """Refer to nothing of the host's, which may keep a connection open for that.
+
+        The scope is over: who waits for the client to go, need not wait any more.
+        """
         self.receive = _receive_nothing
+        self.gone = True
+        if self._went is not None:
+            self._went.set()
 
     async def _read_on(self) -> None:
         while not self.gone and sum(map(len, self._body)) <= READ_AHEAD:

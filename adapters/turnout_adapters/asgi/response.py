@@ -109,6 +109,7 @@ class AsgiResponse(ServerHttpResponse):
     def forget(self) -> None:
         """Refer to nothing of the host's, which may keep a connection open for that."""
         self._host_send = _send_nothing
+        self.rest = None
 
     def _fields(self, headers: HeadersLike) -> Headers:
         fields = self.headers.copy()

@@ -65,7 +65,8 @@ class AsgiStrategy(RequestUpgradeStrategy):
         if request.native["type"] != "websocket":
             with logged_refusal(request, "the ASGI server"):
                 refuse(400, "The server takes this request for plain HTTP.")
-        asgi_response = cast("AsgiResponse", response)
+        asgi_request, asgi_response = cast("AsgiRequest", request), cast("AsgiResponse", response)
+        await asgi_request.receiver.release()  # an interceptor may watch; now the session reads
         host = takeover_host(request.native)
         if host is not None:
             asgi_response.started = True
@@ -73,7 +74,7 @@ class AsgiStrategy(RequestUpgradeStrategy):
             asgi_response.rest = partial(_wait_for, session)
             return
         await asgi_response.accept(upgrade.response_headers)
-        connection = self._connection_of(cast("AsgiRequest", request), asgi_response, upgrade)
+        connection = self._connection_of(asgi_request, asgi_response, upgrade)
         asgi_response.rest = partial(connection.serve, await upgrade.start(connection))
 
     def _connection_of(
