@@ -55,7 +55,6 @@ class AsgiConnection(FramedConnection):
         self._events = itertools.count(1)
         self._reading_paused = False
         self._resumed: asyncio.Event | None = None  # made when the reader first waits for it
-        self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._started = False
         self._taken = 0
@@ -172,17 +171,19 @@ class AsgiConnection(FramedConnection):
         """Read until the connection has ended, and return when the session has too.
 
         What cancels this, cancels the session. Its close handshake goes on: a task reads for it, so
-        that no second cancellation reaches the host's `receive`. That one ends the wait for a host
-        which does not tell of the end.
+        that no further cancellation reaches the host's `receive`. A second one ends the session
+        where the host does not tell of its end.
         """
-        cancelled: asyncio.CancelledError | None = None
         try:
             await self._read_once_started()
-        except asyncio.CancelledError as error:
-            cancelled = error
+        except asyncio.CancelledError:
             session.cancel()
-            self._reader = self._loop.create_task(self._read_to_the_end())
-        cancelled = await outlast(session) or cancelled
+            reader = self._loop.create_task(self._read_to_the_end())
+            await outlast(session)
+            reader.cancel()
+            await self._wait_ended()
+            raise
+        cancelled = await outlast(session)
         await self._wait_ended()
         if cancelled is not None:
             raise cancelled
@@ -201,11 +202,9 @@ class AsgiConnection(FramedConnection):
             self._connection_lost(None)
 
     async def _wait_ended(self) -> None:
-        """Return when nothing is sent or received any more."""
+        """Return when nothing is sent any more."""
         if self._writer is not None:
             await asyncio.wait([self._writer])
-        if self._reader is not None:  # which the writer may have begun anew
-            await asyncio.wait([self._reader])
 
     # Outwards
 

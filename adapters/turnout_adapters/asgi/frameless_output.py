@@ -31,6 +31,7 @@ class FramelessOutput(AsgiConnection):
         super().__init__(request, response, upgrade)
         self._begin = response.begin
         self._settle = response.settle
+        self._reader: asyncio.Task[None] | None = None
         self._sending: asyncio.Future[None] | None = None
         self._sent_all: asyncio.Future[None] | None = None
         self._is_followed = False
@@ -39,6 +40,8 @@ class FramelessOutput(AsgiConnection):
 
     async def _wait_ended(self) -> None:
         await super()._wait_ended()
+        if self._reader is not None:  # which the writer may have begun anew
+            await asyncio.wait([self._reader])
         if self._sending is not None:  # the host may block until this is over
             self._sent_all = self._loop.create_future()
             self._follow()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -110,7 +111,9 @@ def test_a_second_cancellation_ends_the_wait_for_the_host(run: Run, implementati
     assert client.read_close().code == 1001
     client.send_close(1001)
     client.expect_end()
+    deadline = time.monotonic() + TIMEOUT
     while not application.ended.wait(0.05):  # the session may still be on its way to its end
+        assert time.monotonic() < deadline
         running.loop.call_soon_threadsafe(application.tasks[0].cancel)
 
 
