@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from turnout.testing.rows import Row
 from turnout.testing.server import Server
 
 TIMES = 10
+NARROW: dict[str, Any] = {"receive_buffer": 4096}
+MESSAGES_AHEAD = 500
+"""So many of 16 KiB a narrow client reads: by then the server has filled every buffer."""
 
 
 def targets(colour: str, token: str) -> dict[str, str]:
@@ -99,8 +103,9 @@ def test_end_behind_the_close(server: Server, connect: Connect, colour: str, tok
 def test_end_while_the_server_sends(
     server: Server, connect: Connect, colour: str, token: str
 ) -> None:
-    client = connect(f"/{colour}/flood?token={token}")
-    client.read_binary()
+    client = connect(f"/{colour}/flood?token={token}", settings=NARROW)
+    for _ in range(MESSAGES_AHEAD):  # else all that the server has written could leave at once
+        client.read_binary()
     client.stream.shut_down_writing()
     event = server.events.wait_for(token, "flooded")[0]
     assert (event["error"], event["code"]) == ("ConnectionClosed", 1006)
