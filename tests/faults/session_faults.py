@@ -182,10 +182,10 @@ def deaf_keepalive() -> None:
 @fault(Row.PINGS, "test_round_trip")
 def any_pong_answers() -> None:
     def received(self: Any, payload: bytes) -> None:
-        for pending in self._pending.values():
+        answered, self._pending = self._pending or {}, None
+        for pending in answered.values():
             pending.answered_at = self._runtime.time()
             pending.waiter.wake()
-        self._pending.clear()
 
     replace(Pings, "received", lambda _: received)
 
