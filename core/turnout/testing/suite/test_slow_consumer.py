@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from turnout.capabilities import Capabilities
+from turnout.testing.bystander import check_answered
 from turnout.testing.client import Connect, RawClient
 from turnout.testing.frames import CLOSE
 from turnout.testing.marks import both_colours, rule, slow
@@ -80,6 +81,7 @@ def test_overflow_drops_the_oldest(
     client.send_text(json.dumps({"count": count, "size": size}))
     event = server.events.wait_for(token, "posted")[0]
     assert event["waiting"] <= 65536 + 2 * size
+    check_answered(connect("/async/echo"))  # what a thread has posted has had its turn
     numbers = [int(client.read_text()[:8])]
     while numbers[-1] != count - 1:
         numbers.append(int(client.read_text()[:8]))
