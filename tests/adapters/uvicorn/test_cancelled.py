@@ -1,10 +1,12 @@
-"""An application that is cancelled, or watched, while its WebSocket is open."""
+"""Applications that are cancelled or watched, and what a session leaves that ends or fails."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -221,6 +223,66 @@ def test_a_cancellation_takes_no_event_past_the_pause() -> None:
         await turns()
 
     asyncio.run(asyncio.wait_for(main(), TIMEOUT))
+
+
+class Keeping(HandshakeInterceptor):
+    """Keeps the response for ever."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    async def before_handshake(
+        self, request: Any, response: Any, handler: Any, attributes: Any
+    ) -> bool:
+        self.kept.append(response)
+        return True
+
+
+def test_a_response_that_is_kept_keeps_no_session() -> None:
+    sessions: list[weakref.ref[Any]] = []
+    registry = WebSocketHandlerRegistry()
+    keeping = Keeping()
+
+    @registry.websocket("/slow", interceptors=[keeping])
+    async def noting(session: Any) -> None:
+        sessions.append(weakref.ref(session))
+        async for _ in session:
+            pass
+
+    async def main() -> None:
+        host = Host()
+        host.events[1:] = [{"type": "websocket.disconnect", "code": 1006}]
+        await mount(nothing, registry, http_only=True)(host.scope, host.receive, host.send)
+
+    asyncio.run(asyncio.wait_for(main(), TIMEOUT))
+    gc.collect()
+    assert len(keeping.kept) == len(sessions) == 1
+    assert sessions[0]() is None
+
+
+@pytest.mark.parametrize("has_frames", [True, False])
+def test_a_session_that_cannot_begin_is_the_only_error(
+    monkeypatch: pytest.MonkeyPatch, has_frames: bool
+) -> None:
+    errors: list[Any] = []
+
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("no session")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: errors.append(told))
+        host = Host()
+        host.scope["path"] = "/echo"
+        if not has_frames:
+            del host.scope["extensions"]
+        application = mount(nothing, echo_registry(), http_only=True)
+        monkeypatch.setattr(application.service, "start_session", fail)
+        with pytest.raises(RuntimeError, match="no session"):
+            await application(host.scope, host.receive, host.send)
+        await turns()
+
+    asyncio.run(asyncio.wait_for(main(), TIMEOUT))
+    assert errors == []
 
 
 async def turns() -> None:
