@@ -24,17 +24,31 @@ _draining: WeakKeyDictionary[Any, dict[Drain, asyncio.Task[None]]] = WeakKeyDict
 def drain_at_termination(send: object, drain: Drain) -> None:
     """Await `drain()` when the worker begins to end that a scope's `send` belongs to.
 
-    With the `send` of another server, or one that is wrapped, do nothing.
+    With the `send` of another server, do nothing; so too with one that is wrapped, where the
+    application is called in another task than hypercorn's.
     """
     module: Any = sys.modules.get("hypercorn.asyncio.worker_context")
-    context: Any = getattr(getattr(send, "__self__", None), "context", None)
-    if module is None or not isinstance(context, module.WorkerContext):
+    if module is None:
+        return
+    context = _context_of(send) or _context_of(_send_of_the_task())
+    if not isinstance(context, module.WorkerContext):
         return
     waiting = _draining.setdefault(context, {})
     if drain not in waiting:
         coroutine = _drain_behind(context.terminated, drain)
         loop = asyncio.get_running_loop()
         waiting[drain] = loop.create_task(coroutine, context=Context())  # not this request's
+
+
+def _context_of(send: object) -> Any:
+    return getattr(getattr(send, "__self__", None), "context", None)
+
+
+def _send_of_the_task() -> object:
+    """Return the `send` that the task of a request got: a middleware has wrapped it since."""
+    task = asyncio.current_task()
+    frame = None if task is None else getattr(task.get_coro(), "cr_frame", None)
+    return None if frame is None else frame.f_locals.get("send")
 
 
 async def _drain_behind(terminated: Any, drain: Drain) -> None:

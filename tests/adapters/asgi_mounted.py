@@ -85,14 +85,24 @@ async def inner(scope, receive, send):
 mounted = mount(inner, registry)
 
 
+def watching(path, call):
+    async def watched(*event):
+        told = await call(*event)
+        report("event", path, (told or event[0])["type"])
+        return told
+
+    return watched if path == "/echo/watched" else call
+
+
 async def app(scope, receive, send):
     if scope["type"] != "websocket":
         return await mounted(scope, receive, send)
-    called_in[scope["path"]] = asyncio.current_task()
+    path = scope["path"]
+    called_in[path] = asyncio.current_task()
     try:
-        await mounted(scope, receive, send)
+        await mounted(scope, watching(path, receive), watching(path, send))
     except asyncio.CancelledError:
-        report("cancelled", scope["path"])
+        report("cancelled", path)
 """
 
 
@@ -153,6 +163,19 @@ def test_close_by_the_peer(request: pytest.FixtureRequest, host: Host) -> None:
         client.send_close(4321, "why")
         assert client.read_close().code is not None
     host.wait_for(f"closed {getattr(request.module, 'TOLD', 4321)}")
+
+
+def test_a_middleware_sees_every_event(host: Host) -> None:
+    with host.connect("/echo/watched") as client:
+        client.send_text("hello")
+        client.read_text()
+        client.send_close(1000)
+        client.read_close()
+    report = host.wait_for("event /echo/watched websocket.disconnect")
+    seen = [line.split()[-1] for line in report.splitlines() if line.startswith("event ")]
+    assert seen == [
+        f"websocket.{kind}" for kind in ("connect", "accept", "receive", "send", "disconnect")
+    ]
 
 
 def test_a_cancelled_application_closes_its_session(host: Host) -> None:

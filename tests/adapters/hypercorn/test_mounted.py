@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.adapters.asgi_host import Host
 from tests.adapters.asgi_mounted import *  # noqa: F403  # the tests are the same for each server
 from tests.adapters.asgi_mounted import SOURCE, check_not_mounted
@@ -15,9 +16,10 @@ TOLD = 1006
 """hypercorn tells every close of the peer as 1006."""
 
 
-def test_end_is_not_put_off_by_sessions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/echo/one", "/echo/watched"], ids=["bare", "middleware"])
+def test_end_is_not_put_off_by_sessions(tmp_path: Path, path: str) -> None:
     with Host(HOST, tmp_path, SOURCE, "--graceful-timeout", "1000") as host:
-        with host.connect("/echo/one") as client:
+        with host.connect(path) as client:
             client.send_text("hello")
             client.read_text()
             host.process.terminate()

@@ -40,7 +40,7 @@ def echo_registry(*interceptors: HandshakeInterceptor) -> WebSocketHandlerRegist
 
 
 class Cancellable:
-    """Notes the task of each call, and when it ends; `around` stands before `receive`."""
+    """Notes the task of each call, and when one ends; `around` stands before `receive`."""
 
     def __init__(self, around: Callable[[Receive], Receive]) -> None:
         self.app = mount(nothing, echo_registry(), http_only=True)
@@ -58,7 +58,9 @@ class Cancellable:
         try:
             await self.app(scope, self.around(receive), send)
         except asyncio.CancelledError:
-            self.ended.set()  # and uvicorn need not know
+            pass  # uvicorn need not know
+        finally:
+            self.ended.set()
 
 
 def in_one_task(receive: Receive) -> Receive:
@@ -117,6 +119,28 @@ def test_a_second_cancellation_ends_the_wait_for_the_host(run: Run, implementati
     while not application.ended.wait(0.05):  # the session may still be on its way to its end
         assert time.monotonic() < deadline
         running.loop.call_soon_threadsafe(application.tasks[0].cancel)
+
+
+@pytest.mark.parametrize("implementation", [*GUARDED, STANDARD])
+def test_a_middleware_sees_the_handshake_and_the_end(run: Run, implementation: str) -> None:
+    kinds: list[str] = []
+
+    def seen(receive: Receive) -> Receive:
+        async def noting() -> Any:
+            event = await receive()
+            kinds.append(event["type"])
+            return event
+
+        return noting
+
+    application = Cancellable(seen)
+    client = run(application, ws=implementation).connect("/echo")
+    check_echo(client)
+    client.send_close(1000)
+    client.read_close()
+    assert application.ended.wait(TIMEOUT)
+    end = [] if implementation == STANDARD else ["websocket.disconnect"]
+    assert kinds == ["websocket.connect", *end]
 
 
 class Watching(HandshakeInterceptor):
