@@ -193,9 +193,10 @@ def test_message_over_the_limit(host: Host) -> None:
         assert client.read_close().code == 1009
 
 
-def test_end_of_the_server(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/echo/one", "/echo/watched"], ids=["bare", "middleware"])
+def test_end_of_the_server(request: pytest.FixtureRequest, tmp_path: Path, path: str) -> None:
     with Host(request.module.HOST, tmp_path, SOURCE) as host:
-        with host.connect("/echo/one") as client:
+        with host.connect(path) as client:
             client.send_text("hello")
             client.read_text()
             host.process.terminate()
