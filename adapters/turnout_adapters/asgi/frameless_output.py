@@ -103,11 +103,16 @@ class FramelessOutput(AsgiConnection):
         self._is_followed = False
         if self._sent_all is not None and not self._sent_all.done():
             self._sent_all.set_result(None)
-        if not sending.cancelled() and (error := sending.exception()) is not None:
+        try:
+            sending.result()  # futures of granian 2.8.0 have no `cancelled`
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:
             gone = ConnectionClosed(NO_CLOSE_FRAME)
             gone.__cause__ = error
             self._fail_writing(gone)
-        elif self._outbound:
+            return
+        if self._outbound:
             self._send_on()
 
     def _send_on(self) -> None:
