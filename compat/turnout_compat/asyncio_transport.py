@@ -63,15 +63,8 @@ class AsyncioTransport(Transport):
         self._transport.abort()
 
     def write_eof(self) -> None:
-        """Send no more.
-
-        TLS cannot end one direction: there `close` sends close_notify and goes on to discard what
-        the peer still sends, which is what an ended direction is wanted for.
-        """
-        if self._transport.can_write_eof():
-            end_output(self._transport)
-        else:
-            self._transport.close()
+        """Send no more; what the peer sends can still be read."""
+        end_output(self._transport)
 
 
 def bound_reads(transport: Any) -> None:
@@ -94,12 +87,43 @@ def end_output(transport: asyncio.Transport) -> None:
     """
     if transport.is_closing():
         return
+    if not transport.can_write_eof():
+        _end_tls(transport)
+        return
     if transport.get_write_buffer_size():
         EndBehind(transport)
         return
     try:
         transport.write_eof()
     except OSError:
+        transport.abort()
+
+
+def _end_tls(transport: asyncio.Transport) -> None:
+    """Send close_notify behind what was written, and drop what has come.
+
+    asyncio's own `close` would take what the peer is still sending for a failure, and reset the
+    connection. OpenSSL does, so it is not to find any when it looks for the peer's close_notify.
+    """
+    tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
+    try:
+        while tls.read(READ_SIZE):
+            pass
+        transport.close()  # the peer's close_notify was here first
+    except ssl.SSLWantReadError:
+        _send_close_notify(transport, tls)
+    except ssl.SSLError:
+        transport.abort()
+
+
+def _send_close_notify(transport: asyncio.Transport, tls: ssl.SSLObject) -> None:
+    try:
+        tls.unwrap()
+        transport.close()
+    except ssl.SSLWantReadError:  # the peer's own is still to come
+        transport.pause_reading()
+        transport.resume_reading()  # in asyncio, this is what lets OpenSSL's output go
+    except ssl.SSLError:
         transport.abort()
 
 

@@ -195,7 +195,7 @@ class GuardedStream(WSStream):
     async def end(self) -> None:
         """End the stream behind what was sent."""
         writer = self._writer()
-        if self._closed_by_peer or writer is None or not writer.can_write_eof():
+        if self._closed_by_peer or writer is None:
             await self.send(StreamClosed(stream_id=self.stream_id))
         else:
             end_output(writer.transport)

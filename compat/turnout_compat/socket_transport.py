@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from turnout.protocol.transport import Transport, TransportProtocol
+from turnout_compat.tls_end import send_close_notify
 
 if TYPE_CHECKING:
     from turnout.http import Address
@@ -277,7 +278,7 @@ class TlsMixin(SocketTransport):
         wanted = READ
         try:
             data = cast("bytes", self._socket.recv(CHUNK))
-        except ssl.SSLWantReadError:
+        except (ssl.SSLWantReadError, BlockingIOError):  # the latter behind the end of TLS
             pass
         except ssl.SSLWantWriteError:
             wanted = WRITE
@@ -298,14 +299,12 @@ class TlsMixin(SocketTransport):
     def _send_eof(self) -> None:
         # close_notify ends our direction of TLS; the socket stays open both ways, to read on.
         try:
-            self._socket.unwrap()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return  # the peer has not answered it yet
+            send_close_notify(self._socket)
         except (OSError, ValueError) as error:  # the peer has gone
             self._fail(error)
 
     def _shut_down(self) -> None:
         # Best effort: close_notify, so that the peer can tell the end from a cut.
         with contextlib.suppress(OSError, ValueError):
-            self._socket.unwrap()
+            send_close_notify(self._socket)
         super()._shut_down()

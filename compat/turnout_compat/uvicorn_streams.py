@@ -125,7 +125,7 @@ class GuardedStream:
     def end(self) -> None:
         """End this direction, or all when the other has ended."""
         self._ended = True
-        if self._input_ended or self._closed_by_peer or not self.transport.can_write_eof():
+        if self._input_ended or self._closed_by_peer:
             self.transport.close()
         else:
             end_output(self.transport)

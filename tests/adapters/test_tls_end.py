@@ -1,4 +1,4 @@
-"""The peer ends TLS behind compressed messages that its handler has not taken yet."""
+"""Ends of TLS: the peer's behind messages that wait, and ours while the peer sends."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from turnout.testing.commands import ask
 from turnout.testing.deflating import OFFER, RSV1, deflate
 from turnout.testing.frames import BINARY, encode_frame
 from turnout.testing.marks import requires
-from turnout.testing.server import StartServer
+from turnout.testing.server import Server, StartServer
 
 SUBJECT = "tests.adapters.tls_end_subject:registry"
+RESERVED_OPCODE = encode_frame(0x3)
+PIECE = bytes(16_384)
 MORE_THAN_THE_BUFFER = encode_frame(BINARY, deflate(bytes(100_000)), rsv=RSV1)
 
 
@@ -28,13 +30,34 @@ def write_and_end_tls(peer: ssl.SSLSocket, data: bytes) -> None:
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
 
+def start_with_tls(start_server: StartServer, certificate: Certificate) -> Server:
+    tls = ("--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key))
+    return start_server(*tls, subject=SUBJECT)
+
+
+@requires("tls", "violation_codes")
+@pytest.mark.parametrize("colour", ["async", "plain"])
+def test_violation_reaches_a_peer_that_goes_on_sending(
+    start_server: StartServer, certificate: Certificate, colour: str, token: str
+) -> None:
+    """A socket that is closed with unread input resets the connection: the close frame is lost."""
+    server = start_with_tls(start_server, certificate)
+    with server.connect(tls=certificate.client_context()) as client:
+        client.open(f"/{colour}?token={token}")
+        client.stream.write(RESERVED_OPCODE)
+        for _ in range(256):
+            client.stream.write(PIECE)
+        assert client.read_close().code == 1002
+        client.expect_end()
+    server.stop().check()
+
+
 @requires("tls", "deflate")
 @pytest.mark.parametrize("colour", ["async", "plain"])
 def test_end_behind_compressed_messages(
     start_server: StartServer, certificate: Certificate, colour: str, token: str
 ) -> None:
-    tls = ("--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key))
-    server = start_server(*tls, subject=SUBJECT)
+    server = start_with_tls(start_server, certificate)
     context = certificate.client_context()
     with server.connect(tls=context) as client, server.connect(tls=context) as other:
         client.handshake(f"/{colour}?token={token}", extensions=OFFER)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tornado.iostream import IOStream, SSLIOStream
 
 from turnout.protocol.transport import Transport
+from turnout_compat.tls_end import send_close_notify
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -72,9 +72,10 @@ def end_output(stream: IOStream) -> None:
     """Tell the peer that no more will come; what it sends can still be read."""
     if stream.closed():
         return
-    with contextlib.suppress(OSError):  # it went first
+    with contextlib.suppress(OSError, ValueError):  # it went first
         if isinstance(stream, SSLIOStream):
-            _send_close_notify(stream)
+            if send_close_notify(stream.socket):
+                stream.close()
         else:
             connected: Any = stream.socket  # None only when it is closed
             connected.shutdown(socket.SHUT_WR)
@@ -85,13 +86,6 @@ def close_stream(stream: IOStream) -> None:
     if isinstance(stream, SSLIOStream):
         end_output(stream)
     stream.close()
-
-
-def _send_close_notify(stream: SSLIOStream) -> None:
-    # The peer's own, for which this would wait, is still to come; if it came first, all is said.
-    with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
-        stream.socket.unwrap()
-        stream.close()
 
 
 class IOStreamTransport(Transport):

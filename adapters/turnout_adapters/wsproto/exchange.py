@@ -217,7 +217,7 @@ class HttpExchange(asyncio.Protocol):
         """
         self._stop_timer()
         theirs = self._h11.their_state
-        if theirs not in {h11.SEND_BODY, h11.ERROR} or not self.transport.can_write_eof():
+        if theirs not in {h11.SEND_BODY, h11.ERROR}:
             self.transport.close()
         elif not self.gone:
             self._ending = True

@@ -9,6 +9,8 @@ import pytest
 from tests.adapters.wsproto.site import Peer, Site
 
 from turnout import ConnectionClosed
+from turnout.testing.certificates import Certificate
+from turnout.testing.server import StartServer
 
 
 def test_expect_continue_is_answered_when_the_body_is_asked_for() -> None:
@@ -51,6 +53,21 @@ def test_a_body_that_nobody_reads_does_not_cost_the_answer(path: str) -> None:
         assert await peer.rest() == b""
 
     Site().run(client)
+
+
+def test_a_body_that_nobody_reads_does_not_cost_the_answer_over_tls(
+    start_server: StartServer, certificate: Certificate
+) -> None:
+    """Where close_notify is the end of one direction, and OpenSSL wants no data behind it."""
+    piece, pieces = bytes(16_384), 256
+    head = f"POST /unknown HTTP/1.1\r\nHost: h\r\nContent-Length: {len(piece) * pieces}\r\n\r\n"
+    server = start_server("--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key))
+    with server.connect(tls=certificate.client_context()) as client:
+        client.stream.write(head.encode())
+        for _ in range(pieces - 1):
+            client.stream.write(piece)
+        assert client.request(piece).status == 404
+    server.stop().check()
 
 
 @pytest.mark.parametrize(
