@@ -15,7 +15,10 @@ from turnout.testing.marks import requires
 from turnout.testing.server import Server, StartServer
 
 SUBJECT = "tests.adapters.tls_end_subject:registry"
-RESERVED_OPCODE = encode_frame(0x3)
+FAILURES = {
+    1002: encode_frame(0x3),  # a reserved opcode
+    1009: encode_frame(BINARY, declared_length=1 << 40),
+}
 PIECE = bytes(16_384)
 MORE_THAN_THE_BUFFER = encode_frame(BINARY, deflate(bytes(100_000)), rsv=RSV1)
 
@@ -35,19 +38,20 @@ def start_with_tls(start_server: StartServer, certificate: Certificate) -> Serve
     return start_server(*tls, subject=SUBJECT)
 
 
-@requires("tls", "violation_codes")
+@requires("tls", "violation_codes", "early_limits")
 @pytest.mark.parametrize("colour", ["async", "plain"])
-def test_violation_reaches_a_peer_that_goes_on_sending(
-    start_server: StartServer, certificate: Certificate, colour: str, token: str
+@pytest.mark.parametrize("code", FAILURES)
+def test_failure_reaches_a_peer_that_goes_on_sending(
+    start_server: StartServer, certificate: Certificate, colour: str, code: int, token: str
 ) -> None:
     """A socket that is closed with unread input resets the connection: the close frame is lost."""
     server = start_with_tls(start_server, certificate)
     with server.connect(tls=certificate.client_context()) as client:
         client.open(f"/{colour}?token={token}")
-        client.stream.write(RESERVED_OPCODE)
+        client.stream.write(FAILURES[code])
         for _ in range(256):
             client.stream.write(PIECE)
-        assert client.read_close().code == 1002
+        assert client.read_close().code == code
         client.expect_end()
     server.stop().check()
 
